@@ -1,0 +1,1 @@
+"""A self-hosted marketing data platform on Dagster."""
