@@ -185,7 +185,7 @@ CHANNEL_MERGED = Table(
         _count("cohort_customers", _COHORT),
         _cents("total_ltv", _LTV),
         Column(
-            "sales_reported", pl.Boolean(), "Whether the sales files reach `date`; false: revenue is not known yet."
+            "sales_reported", pl.Boolean(), "Whether the sales files reach `date`; if not, revenue is unknown."
         ),
     ),
 )

@@ -1,0 +1,1 @@
+"""The only Dagster code: assets, checks, IO managers, resources, partitions, jobs and schedules."""

@@ -1,0 +1,1 @@
+"""Figures in, documents out: pure renderers."""

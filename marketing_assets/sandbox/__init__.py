@@ -1,0 +1,1 @@
+"""An embedded world to try the platform in: PostgreSQL, an ads API, a CRM and sales CSVs, all made up."""

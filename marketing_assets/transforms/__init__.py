@@ -1,0 +1,1 @@
+"""Tables in, tables out: pure functions, written with Narwhals so that they run on Polars and on PySpark."""
