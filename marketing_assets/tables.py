@@ -184,9 +184,7 @@ CHANNEL_MERGED = Table(
         _cents("new_customer_revenue", "Of period_revenue: from customers acquired in the LTV cohort's days."),
         _count("cohort_customers", _COHORT),
         _cents("total_ltv", _LTV),
-        Column(
-            "sales_reported", pl.Boolean(), "Whether the sales files reach `date`; if not, revenue is unknown."
-        ),
+        Column("sales_reported", pl.Boolean(), "Whether the sales files reach `date`; if not, revenue is unknown."),
     ),
 )
 
