@@ -8,6 +8,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from marketing_assets.errors import SettingsError
@@ -26,6 +27,11 @@ class DefinitionSettings(BaseSettings):
         31, ge=0, description="Days that one backfill run covers; 0 puts a whole range into a single run."
     )
 
+    warehouse_schema: str = Field(
+        "marketing", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="Schema of the marts in the warehouse."
+    )
+    retry_delay_seconds: int = Field(300, ge=0, description="Wait before the first retry of a step; doubles each time.")
+
     @field_validator("marketing_timezone")
     @classmethod
     def _known_time_zone(cls, name: str) -> str:
@@ -36,10 +42,11 @@ class DefinitionSettings(BaseSettings):
         return name
 
 
-class Settings(DefinitionSettings):
-    """Everything a run needs. Read with `load_settings`, which names every missing setting at once."""
+class AdsCredentials(BaseSettings):
+    """How the ads API is entered: a fixed token, or a client at a token endpoint."""
 
-    ads_api_url: str | None = Field(None, description="Base address of the ads API; `/reports` is appended.")
+    model_config = DefinitionSettings.model_config
+
     ads_access_token: SecretStr | None = Field(None, description="Fixed bearer token of the ads API.")
     ads_token_url: str | None = Field(None, description="OAuth 2.0 token endpoint, instead of a fixed token.")
     ads_client_id: str | None = Field(None, description="OAuth client id.")
@@ -47,6 +54,21 @@ class Settings(DefinitionSettings):
     ads_refresh_token: SecretStr | None = Field(
         None, description="Refresh token; without it the client-credentials grant is used."
     )
+
+    def missing(self) -> list[str]:
+        """Name what is missing for either way in."""
+        if self.ads_token_url is not None:
+            names = ("ads_client_id", "ads_client_secret")
+            return [name.upper() for name in names if getattr(self, name) is None]
+        if self.ads_access_token is None:
+            return ["ADS_ACCESS_TOKEN (or ADS_TOKEN_URL with ADS_CLIENT_ID and ADS_CLIENT_SECRET)"]
+        return []
+
+
+class Settings(DefinitionSettings, AdsCredentials):
+    """Everything a run needs. Read with `load_settings`, which names every missing setting at once."""
+
+    ads_api_url: str = Field(description="Base address of the ads API; `/reports` is appended.")
     ads_requests_per_minute: int = Field(100, ge=1, description="Most requests to the ads API in any 60 seconds.")
     ads_max_wait_seconds: int = Field(
         300,
@@ -56,14 +78,11 @@ class Settings(DefinitionSettings):
     campaign_channels_csv: str | None = Field(
         None, description="File with the columns pattern,channel: the channel of campaigns that report none."
     )
-    crm_database_url: SecretStr | None = Field(None, description="CRM database, postgresql://…, read only.")
-    sales_reports_uri: str | None = Field(None, description="Folder or s3:// prefix of the monthly sales CSVs.")
-    lake_uri: str | None = Field(None, description="Folder or s3:// prefix of the lake.")
-    reports_uri: str | None = Field(None, description="Folder or s3:// prefix of the reports store.")
-    warehouse_database_url: SecretStr | None = Field(None, description="Warehouse database, postgresql://….")
-    warehouse_schema: str = Field(
-        "marketing", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="Schema of the marts in the warehouse."
-    )
+    crm_database_url: SecretStr = Field(description="CRM database, postgresql://…, read only.")
+    sales_reports_uri: str = Field(description="Folder or s3:// prefix of the monthly sales CSVs.")
+    lake_uri: str = Field(description="Folder or s3:// prefix of the lake.")
+    reports_uri: str = Field(description="Folder or s3:// prefix of the reports store.")
+    warehouse_database_url: SecretStr = Field(description="Warehouse database, postgresql://….")
     ltv_cohort_days: int = Field(90, ge=1, description="Days of acquisition that make up the LTV cohort.")
     quarantine_max_percent: float = Field(
         10.0, ge=0, le=100, description="Share of a day's rows in quarantine above which the day is not published."
@@ -71,27 +90,10 @@ class Settings(DefinitionSettings):
     report_window_days: Literal[1, 7, 28, 90] = Field(28, description="Window that the report is about.")
     report_language: Literal["ja", "en"] = Field("ja", description="Language of the report.")
 
-    def missing(self) -> list[str]:
-        """Name every setting that a run needs and the environment lacks."""
-        required = (
-            "ads_api_url",
-            "crm_database_url",
-            "sales_reports_uri",
-            "lake_uri",
-            "reports_uri",
-            "warehouse_database_url",
-        )
-        names = [name.upper() for name in required if getattr(self, name) is None]
-        if self.ads_access_token is None and self.ads_token_url is None:
-            names.append("ADS_ACCESS_TOKEN (or ADS_TOKEN_URL with ADS_CLIENT_ID and ADS_CLIENT_SECRET)")
-        if self.ads_token_url is not None:
-            names += [name.upper() for name in ("ads_client_id", "ads_client_secret") if getattr(self, name) is None]
-        return names
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """Time zone that cuts time into days."""
-        return ZoneInfo(self.marketing_timezone)
+    @field_validator("report_window_days", mode="before")
+    @classmethod
+    def _as_number(cls, text: object) -> object:
+        return int(text) if isinstance(text, str) and text.strip().isdigit() else text
 
 
 def load_definition_settings() -> DefinitionSettings:
@@ -99,7 +101,7 @@ def load_definition_settings() -> DefinitionSettings:
     try:
         return DefinitionSettings()
     except ValidationError as error:
-        raise SettingsError(_describe(error)) from None
+        raise SettingsError(_unreadable(error)) from None
 
 
 def load_settings() -> Settings:
@@ -107,20 +109,32 @@ def load_settings() -> Settings:
 
     Raises:
         SettingsError: a value is unreadable, or required settings are missing; the message names all of them.
+
     """
+    missing = AdsCredentials().missing()
     try:
         settings = Settings()
     except ValidationError as error:
-        raise SettingsError(_describe(error)) from None
-    missing = settings.missing()
+        missing += [_name(fault) for fault in error.errors() if fault["type"] == "missing"]
+        raise SettingsError(" ".join(filter(None, [_missing(missing), _unreadable(error)]))) from None
     if missing:
-        raise SettingsError(
-            "Missing settings: " + ", ".join(missing) + ". Set them in the environment (or in .env for local use); "
-            "the README lists every setting."
-        )
+        raise SettingsError(_missing(missing))
     return settings
 
 
-def _describe(error: ValidationError) -> str:
-    faults = "; ".join(f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors(include_input=False))
-    return f"Unreadable settings: {faults}. The README lists every setting and its form."
+def _missing(names: list[str]) -> str:
+    if not names:
+        return ""
+    return (
+        f"Missing settings: {', '.join(sorted(names))}. Set them in the environment (or in .env for local use); "
+        "the README lists every setting."
+    )
+
+
+def _unreadable(error: ValidationError) -> str:
+    faults = [f"{_name(fault)}: {fault['msg']}" for fault in error.errors() if fault["type"] != "missing"]
+    return f"Unreadable settings: {'; '.join(faults)}. The README lists every setting and its form." if faults else ""
+
+
+def _name(fault: ErrorDetails) -> str:
+    return str(fault["loc"][0]).upper()

@@ -96,7 +96,7 @@ _SALES_AS_READ = (
     _count("line_number", "Line of the file on which the row starts; the header is line 1."),
 )
 
-RAW_ADS = Table("raw_ads", ("date", "campaign_id"), (_DATE, *_ADS_AS_RECEIVED))
+RAW_ADS = Table("raw_ads", ("date", "page", "campaign_id"), (_DATE, *_ADS_AS_RECEIVED))
 
 RAW_CRM = Table(
     "raw_crm",
@@ -120,7 +120,9 @@ RAW_SALES = Table(
     (
         _DATE,
         *_SALES_AS_READ,
-        _money("amount", "Revenue as a number; null where the text is empty or unreadable."),
+        _text("parsed_order_id", "Order id in normal form (NFKC, trimmed); null where it is empty."),
+        _text("parsed_customer_id", "Customer id in normal form (NFKC, trimmed); null where it is empty."),
+        _money("parsed_revenue", "Revenue as a number; null where the text is empty or unreadable."),
         _count("repeats_line", "Line of the file's earlier usable row with this order id; null for a first one."),
     ),
 )
@@ -159,7 +161,7 @@ VALIDATED_SALES = Table(
 
 _REASON = _text("reason", "Why the row cannot be used.")
 
-QUARANTINE_ADS = Table("quarantine/ads", ("date", "page", "campaign_id"), (_DATE, _REASON, *_ADS_AS_RECEIVED))
+QUARANTINE_ADS = Table("quarantine/ads", RAW_ADS.key, (_DATE, _REASON, *_ADS_AS_RECEIVED))
 QUARANTINE_SALES = Table("quarantine/sales", ("date", "line_number"), (_DATE, _REASON, *_SALES_AS_READ))
 UNDATED_SALES = Table("quarantine/raw_sales", ("line_number",), (_REASON, *_SALES_AS_READ))
 
@@ -268,3 +270,17 @@ DAILY_SUMMARY = Table(
         _SALES_DAYS_COVERED,
     ),
 )
+
+ASSET_TABLES: dict[str, Table] = {
+    "raw_ads": RAW_ADS,
+    "raw_crm": RAW_CRM,
+    "raw_sales": RAW_SALES,
+    "validated_ads": VALIDATED_ADS,
+    "validated_crm": VALIDATED_CRM,
+    "validated_sales": VALIDATED_SALES,
+    "channel_merged": CHANNEL_MERGED,
+    "customer_detail": CUSTOMER_DETAIL,
+    "channel_kpis": CHANNEL_KPI,
+    "daily_summary": DAILY_SUMMARY,
+}
+"""Which table each asset makes."""

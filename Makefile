@@ -1,0 +1,45 @@
+# Everything runs in one environment, .venv, made from requirements.lock at first use.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.made-from-lock
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo ui test lint lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv from requirements.lock (Python 3.11 or newer)
+
+# Only what the lock holds by hash is installed; setuptools is in it, so building the package fetches nothing either.
+$(STAMP): requirements.lock pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Expected Python 3.11 or newer, found " \
+		+ sys.version.split()[0] + ". Name another: make setup PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## Materialize the last 35 days of a made-up company, print the newest report
+	@$(BIN)/python -m marketing_assets.sandbox demo
+
+ui: setup ## Serve the Dagster UI over the same company, until Ctrl-C
+	@$(BIN)/python -m marketing_assets.sandbox ui
+
+test: setup ## Run the tests, with coverage
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+lint: setup ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock: ## Resolve the dependencies anew into requirements.lock (needs uv)
+	echo 'setuptools>=77' | uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-strip-extras --custom-compile-command 'make lock' --extra dev --extra sandbox \
+		--output-file requirements.lock pyproject.toml -
+
+clean: ## Remove the environment, the sandbox and every cache
+	rm -rf .venv .sandbox .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

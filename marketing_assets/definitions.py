@@ -1,0 +1,23 @@
+"""Everything put together: the one entry point. Loads without settings, network or secrets."""
+
+import dagster as dg
+
+from marketing_assets.defs.assets import marts, raw, report, validated
+from marketing_assets.defs.io_managers import LakeIOManager, ReportsIOManager, WarehouseIOManager
+from marketing_assets.defs.jobs import daily_marketing, daily_marketing_schedule, executor
+from marketing_assets.defs.resources import Platform
+
+_platform = Platform()
+
+defs = dg.Definitions(
+    assets=dg.load_assets_from_modules([raw, validated, marts, report]),
+    jobs=[daily_marketing],
+    schedules=[daily_marketing_schedule],
+    resources={
+        "platform": _platform,
+        "lake_io_manager": LakeIOManager(platform=_platform),
+        "warehouse_io_manager": WarehouseIOManager(platform=_platform),
+        "reports_io_manager": ReportsIOManager(platform=_platform),
+    },
+    executor=executor,
+)

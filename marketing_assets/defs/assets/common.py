@@ -1,0 +1,37 @@
+"""What every asset of the platform has: days, retries, owners, tags, the columns of its table."""
+
+from typing import Any
+
+from marketing_assets.defs.faults import RETRY_POLICY
+from marketing_assets.defs.partitions import BACKFILL_POLICY, DAYS, SETTINGS
+from marketing_assets.defs.publishing import column_schema
+from marketing_assets.tables import ASSET_TABLES
+
+OWNERS = ["team:marketing_analytics"]
+TAGS = {"production": "", "marketing": "", "kpi": ""}
+
+
+def asset_arguments(name: str, group: str, *kinds: str, in_warehouse: bool = False) -> dict[str, Any]:
+    """Return the arguments of `dagster.asset` that follow from an asset's name, group and kinds."""
+    table = ASSET_TABLES[name]
+    metadata: dict[str, Any] = {"dagster/column_schema": column_schema(table), "key_columns": ", ".join(table.key)}
+    if in_warehouse:
+        metadata["dagster/table_name"] = f"{SETTINGS.warehouse_schema}.{table.name}"
+    return {
+        **shared_arguments(group, *kinds),
+        "metadata": metadata,
+        "io_manager_key": "warehouse_io_manager" if in_warehouse else "lake_io_manager",
+    }
+
+
+def shared_arguments(group: str, *kinds: str) -> dict[str, Any]:
+    """Return the arguments of `dagster.asset` that every asset shares."""
+    return {
+        "group_name": group,
+        "kinds": set(kinds),
+        "partitions_def": DAYS,
+        "backfill_policy": BACKFILL_POLICY,
+        "retry_policy": RETRY_POLICY,
+        "owners": OWNERS,
+        "tags": TAGS,
+    }

@@ -1,0 +1,141 @@
+"""Group mart: channels, the customers behind them, and the figures over windows."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from marketing_assets.defs.assets.common import asset_arguments
+from marketing_assets.defs.faults import guarded
+from marketing_assets.defs.partitions import SETTINGS, days_of
+from marketing_assets.defs.publishing import Partition, check_specs, describe, publish
+from marketing_assets.defs.resources import Platform
+from marketing_assets.errors import PermanentError
+from marketing_assets.quality.checks import judge_reconciliation, judge_windows
+from marketing_assets.tables import (
+    CHANNEL_KPI,
+    CHANNEL_MERGED,
+    CUSTOMER_DETAIL,
+    DAILY_SUMMARY,
+    VALIDATED_SALES,
+    Table,
+)
+from marketing_assets.transforms.channels import detail_customers, merge_channels
+from marketing_assets.transforms.kpis import WINDOWS, compute_channel_kpis, summarize_days
+
+
+@dg.asset(
+    **asset_arguments("channel_merged", "mart", "polars", "postgres", in_warehouse=True),
+    check_specs=check_specs(
+        "channel_merged",
+        {"reconciles": "Ad cost, revenue, orders and new customers equal the validated sources; blocks publication."},
+    ),
+)
+@guarded(minutes=20)
+def channel_merged(
+    context: dg.AssetExecutionContext,
+    platform: Platform,
+    validated_ads: pl.LazyFrame,
+    validated_crm: pl.LazyFrame,
+    validated_sales: pl.LazyFrame,
+) -> Iterator[Any]:
+    """The additive facts of the one day, by channel: spend, new customers, revenue, the LTV cohort.
+
+    Grain: channel. Money rounded half-up to the cent, here and only here. Revenue counts for the customer's channel in
+    the CRM; what nobody can attribute counts for Unattributed.
+    """
+    days = days_of(context)
+    reported = pl.LazyFrame(
+        [(day, platform.lake.record(VALIDATED_SALES, day)["sales_reported"]) for day in days],
+        schema={"date": pl.Date, "sales_reported": pl.Boolean},
+        orient="row",
+    )
+    cohort_days = platform.settings.ltv_cohort_days
+    merged = merge_channels(validated_ads, validated_crm, validated_sales, reported, cohort_days).collect()
+
+    def audit(day: date) -> Partition:
+        rows = merged.filter(date=day)
+        check = judge_reconciliation(
+            rows,
+            validated_ads.filter(date=day).collect(),
+            validated_crm.filter(date=day).select("acquisition_date").collect(),
+            validated_sales.filter(date=day).collect(),
+            day,
+        )
+        return Partition(day, rows, metadata=_describe(CHANNEL_MERGED, rows), checks=[check])
+
+    yield from publish(context, CHANNEL_MERGED, [audit(day) for day in days])
+
+
+@dg.asset(**asset_arguments("customer_detail", "mart", "polars", "parquet"))
+@guarded(minutes=20)
+def customer_detail(
+    context: dg.AssetExecutionContext, platform: Platform, validated_crm: pl.LazyFrame, validated_sales: pl.LazyFrame
+) -> Iterator[Any]:
+    """Who stands behind each channel's figures: the LTV cohort's customers and everyone who bought on the day.
+
+    Grain: customer. Money exact, not rounded. No names, no mail addresses.
+    """
+    detail = detail_customers(validated_crm, validated_sales, platform.settings.ltv_cohort_days).collect()
+
+    def make(day: date) -> Partition:
+        rows = detail.filter(date=day)
+        uri = platform.lake.uri(CUSTOMER_DETAIL, day)
+        return Partition(day, rows, metadata=describe(CUSTOMER_DETAIL, rows, uri))
+
+    yield from publish(context, CUSTOMER_DETAIL, [make(day) for day in days_of(context)])
+
+
+@dg.asset(
+    **asset_arguments("channel_kpis", "mart", "polars", "postgres", in_warehouse=True),
+    deps=["channel_merged"],
+    check_specs=check_specs(
+        "channel_kpis", {"window_complete": "Every day of the longest window is materialized, from the first day on."}
+    ),
+)
+@guarded(minutes=20)
+def channel_kpis(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
+    """CAC, LTV, ROAS, CVR, CTR and LTV/CAC by channel over 1, 7, 28 and 90 days.
+
+    Grain: channel and window. Numerator and denominator of a ratio span the same days; a ratio without a denominator
+    is null. Source: the window's days of `mart_channel_merged`, read from the warehouse.
+    """
+    days = days_of(context)
+    longest = max(WINDOWS)
+    facts = platform.warehouse.read(CHANNEL_MERGED, days[0] - timedelta(days=longest - 1), days[-1])
+    covered = facts["date"].unique().sort().to_list()
+    if missing := [str(day) for day in days if day not in covered]:
+        raise PermanentError(f"channel_merged has no rows for {', '.join(missing)}: materialize it first.")
+    kpis = compute_channel_kpis(facts, days)
+
+    def audit(day: date) -> Partition:
+        rows = kpis.filter(date=day)
+        first = day - timedelta(days=longest - 1)
+        check = judge_windows(
+            day, [past for past in covered if first <= past <= day], SETTINGS.marketing_start_date, longest
+        )
+        metadata = _describe(CHANNEL_KPI, rows, window=f"{first}…{day}")
+        return Partition(day, rows, metadata=metadata, checks=[check])
+
+    yield from publish(context, CHANNEL_KPI, [audit(day) for day in days])
+
+
+@dg.asset(**asset_arguments("daily_summary", "mart", "polars", "postgres", in_warehouse=True))
+@guarded(minutes=20)
+def daily_summary(context: dg.AssetExecutionContext, channel_kpis: pl.DataFrame) -> Iterator[Any]:
+    """The totals over all channels and the best channel, over 1, 7, 28 and 90 days.
+
+    Grain: window. Ratios come from sums over the channels, never from averages of ratios.
+    """
+    summary = summarize_days(channel_kpis)
+    partitions = [
+        Partition(day, rows, metadata=_describe(DAILY_SUMMARY, rows))
+        for day, rows in ((day, summary.filter(date=day)) for day in days_of(context))
+    ]
+    yield from publish(context, DAILY_SUMMARY, partitions)
+
+
+def _describe(table: Table, rows: pl.DataFrame, **facts: Any) -> dict[str, Any]:
+    return describe(table, rows, f"{SETTINGS.warehouse_schema}.{table.name}", **facts)

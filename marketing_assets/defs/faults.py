@@ -1,0 +1,80 @@
+"""How a step ends when something goes wrong: retried when time may mend it, failed at once when not."""
+
+import functools
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, ParamSpec
+
+import dagster as dg
+
+from marketing_assets.defs.partitions import SETTINGS
+from marketing_assets.errors import MarketingError, TransientError
+
+RETRY_POLICY = dg.RetryPolicy(
+    max_retries=3,
+    delay=SETTINGS.retry_delay_seconds,
+    backoff=dg.Backoff.EXPONENTIAL,
+    jitter=dg.Jitter.PLUS_MINUS,
+)
+"""For every step; only `TransientError` gets this far, see `step_faults`."""
+
+_Parameters = ParamSpec("_Parameters")
+
+
+@contextmanager
+def step_faults() -> Iterator[None]:
+    """Let transient faults through to the retry policy; end the step at once on every other one.
+
+    A message of this platform's own speaks for itself; an unforeseen error keeps its stack trace.
+    """
+    try:
+        yield
+    except (dg.Failure, TransientError):
+        raise
+    except MarketingError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from None
+    except Exception as error:
+        description = f"{type(error).__name__}: {error}"
+        raise dg.Failure(description=description, allow_retries=False) from error
+
+
+def guarded(
+    minutes: int,
+) -> Callable[[Callable[_Parameters, Iterator[Any]]], Callable[_Parameters, Iterator[Any]]]:
+    """Give an asset's body a time limit, and its faults their kind."""
+
+    def decorate(body: Callable[_Parameters, Iterator[Any]]) -> Callable[_Parameters, Iterator[Any]]:
+        @functools.wraps(body)
+        def run(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> Iterator[Any]:
+            with step_faults(), time_limit(minutes * 60):
+                yield from body(*args, **kwargs)
+
+        return run
+
+    return decorate
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise `TransientError` in the block after some seconds; a hanging source may answer the next try.
+
+    Works by SIGALRM, which Python delivers to the main thread only: there every executor runs its steps. In another
+    thread there is no limit.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise TransientError(f"The step took longer than its {seconds / 60:g} minutes. It is tried again.")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

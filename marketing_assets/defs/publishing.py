@@ -1,0 +1,167 @@
+"""Write, audit, publish: days are checked first, and only those that pass are handed to the store.
+
+The checks of a day stand in the event log with its partition, in single runs and in ranges. A day with a failed error
+check is not written: what was published before stays as it was, byte for byte, and what is downstream does not run.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from marketing_assets.defs.partitions import DAYS
+from marketing_assets.errors import MarketingError, PermanentError, TransientError
+from marketing_assets.quality.checks import CheckOutcome
+from marketing_assets.tables import Table
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One day of a table, ready to be written.
+
+    Attributes:
+        day: The partition.
+        content: All its rows; of the report: its documents.
+        record: Facts that the lake keeps with the rows.
+        metadata: What the materialization tells people.
+        checks: What the checks of the day found.
+    """
+
+    day: date
+    content: Any
+    record: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    checks: Sequence[CheckOutcome] = ()
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a failed check keeps the day from being published."""
+        return any(check.blocks and not check.passed for check in self.checks)
+
+
+def publish(
+    context: dg.AssetExecutionContext,
+    table: Table | None,
+    partitions: Sequence[Partition],
+    faults: Mapping[date, MarketingError] | None = None,
+) -> Iterator[Any]:
+    """Record the checks of every day, publish the good days, and fail naming the others.
+
+    Args:
+        context: Of the asset that is being materialized.
+        table: The asset's table; none for documents.
+        partitions: The days that could be made, oldest first.
+        faults: Days that could not be made, and why.
+
+    Yields:
+        Check evaluations, and the output (all days good) or materializations of the good days.
+
+    Raises:
+        Failure: a day is blocked or could not be made; the days before and after it are published.
+        TransientError: a day could not be made now, and the step is worth another try.
+    """
+    faults = faults or {}
+    key = context.asset_key
+    for partition in partitions:
+        for check in partition.checks:
+            yield evaluation(key, partition.day, check)
+    good = [partition for partition in partitions if not partition.blocked]
+    if len(good) == len(context.partition_keys):
+        for partition in good:
+            context.add_asset_metadata(dict(partition.metadata), partition_key=str(partition.day))
+        yield dg.Output(good)
+        for check in context.selected_asset_check_keys:
+            yield dg.Output(None, output_name=f"{check.asset_key.to_python_identifier()}_{check.name}")
+        return
+    # An Output would count for every day of the step: the good ones are written here, and told one by one.
+    io_manager_key = context.assets_def.get_io_manager_key_for_asset_key(key)
+    getattr(context.resources, io_manager_key).write(table, good)
+    for partition in good:
+        yield dg.AssetMaterialization(key, partition=str(partition.day), metadata=dict(partition.metadata))
+    reasons = {day: str(fault) for day, fault in faults.items()}
+    reasons |= {
+        partition.day: "; ".join(f"{check.name}: {check.summary}" for check in partition.checks if check.blocks)
+        for partition in partitions
+        if partition.blocked
+    }
+    told = "\n".join(f"{day}: {reason}" for day, reason in sorted(reasons.items()))
+    text = f"{key.to_user_string()} was not published for {len(reasons)} of {len(context.partition_keys)} days.\n{told}"
+    if any(isinstance(fault, TransientError) for fault in faults.values()):
+        raise TransientError(text)
+    raise dg.Failure(text, allow_retries=False)
+
+
+def make_days(
+    days: Sequence[date], make: Callable[[date], Partition]
+) -> tuple[list[Partition], dict[date, MarketingError]]:
+    """Make day after day; a day's own fault leaves the others alone, a fault of the moment ends the work."""
+    made: list[Partition] = []
+    faults: dict[date, MarketingError] = {}
+    for day in days:
+        try:
+            made.append(make(day))
+        except PermanentError as error:
+            faults[day] = error
+        except TransientError as error:
+            faults[day] = error
+            break
+    return made, faults
+
+
+def evaluation(key: dg.AssetKey, day: date, check: CheckOutcome) -> dg.AssetCheckEvaluation:
+    """Turn an outcome into the evaluation of one partition; its table shows in the UI."""
+    metadata: dict[str, Any] = {"summary": check.summary, **check.facts}
+    if check.table:
+        metadata["details"] = dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in check.table])
+    return dg.AssetCheckEvaluation(
+        asset_key=key,
+        check_name=check.name,
+        passed=check.passed,
+        severity=dg.AssetCheckSeverity.ERROR if check.blocks else dg.AssetCheckSeverity.WARN,
+        blocking=check.blocks,
+        description=check.summary,
+        partition=str(day),
+        metadata=metadata,
+    )
+
+
+def check_specs(asset: str, checks: Mapping[str, str]) -> list[dg.AssetCheckSpec]:
+    """Describe an asset's checks (name: what it checks), each evaluated for each day."""
+    return [
+        dg.AssetCheckSpec(name, asset=asset, description=description, partitions_def=DAYS)
+        for name, description in checks.items()
+    ]
+
+
+def describe(table: Table, rows: pl.DataFrame, where: str, **facts: Any) -> dict[str, Any]:
+    """Describe a day's rows: how many, control totals of every money column, where they lie, and their schema."""
+    # Windows overlap: of a table over windows, the day's own one adds up to something.
+    added = rows.filter(window_days=1) if "window_days" in rows.columns else rows
+    totals = {
+        f"sum_of_{name}": f"{added[name].sum() or 0:,.2f}" for name, dtype in table.schema.items() if dtype.is_decimal()
+    }
+    return {
+        "dagster/partition_row_count": rows.height,
+        **totals,
+        "stored_in": dg.MetadataValue.path(where),
+        "dagster/column_schema": column_schema(table),
+        **facts,
+    }
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """Give a table's columns as the UI shows them."""
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                column.name,
+                str(column.dtype),
+                column.description,
+                dg.TableColumnConstraints(nullable=column.name not in table.key, unique=table.key == (column.name,)),
+            )
+            for column in table.columns
+        ]
+    )

@@ -1,0 +1,43 @@
+"""The platform as a resource: settings from the environment of the run, and the places they name."""
+
+from functools import cached_property
+
+import dagster as dg
+
+from marketing_assets.settings import Settings, load_settings
+from marketing_assets.storage.lake import Lake
+from marketing_assets.storage.places import Place, open_place
+from marketing_assets.storage.warehouse import Warehouse
+
+
+class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where sources, lake, warehouse and reports are.
+
+    It has no fields, so that no secret can stand in run configuration: every value comes from the environment when a
+    step first asks, and then all missing settings are named at once.
+    """
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Every setting; raises `SettingsError` when one is missing or unreadable."""
+        return load_settings()
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The lake at LAKE_URI."""
+        return Lake(open_place(self.settings.lake_uri))
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The warehouse at WAREHOUSE_DATABASE_URL."""
+        return Warehouse(self.settings.warehouse_database_url.get_secret_value(), self.settings.warehouse_schema)
+
+    @cached_property
+    def reports(self) -> Place:
+        """The reports store at REPORTS_URI."""
+        return open_place(self.settings.reports_uri)
+
+    @cached_property
+    def sales_files(self) -> Place:
+        """The sales department's files at SALES_REPORTS_URI."""
+        return open_place(self.settings.sales_reports_uri)

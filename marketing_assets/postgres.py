@@ -1,0 +1,100 @@
+"""Connections to PostgreSQL: bulk reads and writes through ADBC, its faults told apart, no password in any message."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import polars as pl
+
+from marketing_assets.errors import MarketingError, PermanentError, TransientError
+
+CONNECT_TIMEOUT_SECONDS = 10
+
+_TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58")
+"""SQLSTATE classes that another try may mend: connection, rollback, resources, locks, intervention, system."""
+
+_PERMANENT_REFUSALS = (
+    "password authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "does not exist",
+    "could not translate host name",
+    "invalid URI",
+    "invalid connection option",
+    "permission denied",
+)
+
+
+@contextmanager
+def connect(url: str, purpose: str) -> Iterator[Any]:
+    """Open an ADBC connection in a transaction: committed at the end, rolled back on any error.
+
+    Args:
+        url: `postgresql://…`, also over a Unix socket (`?host=/run/postgresql`).
+        purpose: What the connection is for and the setting that names it, for errors: `the CRM (CRM_DATABASE_URL)`.
+
+    Raises:
+        TransientError: the database is away, busy, or cancelled the statement.
+        PermanentError: it refused the login, or the statement cannot work as it is.
+    """
+    from adbc_driver_postgresql import dbapi
+
+    try:
+        connection = dbapi.connect(_with_timeout(url))
+        try:
+            yield connection
+            connection.commit()
+        except BaseException:
+            _quietly(connection.rollback)
+            raise
+        finally:
+            _quietly(connection.close)
+    except dbapi.Error as error:
+        raise translate(error, url, purpose) from None
+
+
+def translate(error: Exception, url: str, purpose: str) -> MarketingError:
+    """Turn a driver's error into a transient or a permanent one, without the password."""
+    # libpq's own words come last in the drivers' messages; the rest repeats the query.
+    text = redact(" ".join(str(error).split()), url)[:600]
+    state = getattr(error, "sqlstate", None) or getattr(getattr(error, "orig", None), "pgcode", None) or ""
+    refused = any(words in text for words in _PERMANENT_REFUSALS)
+    if state.startswith(_TRANSIENT_CLASSES) or (not state and not refused):
+        return TransientError(f"PostgreSQL did not answer as {purpose}: {text}")
+    return PermanentError(f"PostgreSQL refused {purpose}: {text} Check the URL, the role's grants and the tables.")
+
+
+def redact(text: str, url: str) -> str:
+    """Replace a database URL and its password wherever they occur in a text."""
+    password = urlsplit(url).password
+    for secret in (url, password, unquote(password or "")):
+        if secret:
+            text = text.replace(secret, "***")
+    return text
+
+
+def read_frame(connection: Any, query: str) -> pl.DataFrame:
+    """Run a query and return its rows; select numerics as text, ADBC has no type for them."""
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        frame = pl.from_arrow(cursor.fetch_arrow_table())
+    if not isinstance(frame, pl.DataFrame):
+        raise TypeError("a query gives a table")
+    return frame
+
+
+def _with_timeout(url: str) -> str:
+    if "connect_timeout=" in url:
+        return url
+    return f"{url}{'&' if urlsplit(url).query else '?'}connect_timeout={CONNECT_TIMEOUT_SECONDS}"
+
+
+def _quietly(action: Any) -> None:
+    """Clean up after an error without hiding it behind another."""
+    import contextlib
+
+    from adbc_driver_postgresql import dbapi
+
+    with contextlib.suppress(dbapi.Error):
+        action()

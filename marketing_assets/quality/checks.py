@@ -1,0 +1,238 @@
+"""What each check finds: outcomes in plain data, which the shell turns into asset check evaluations.
+
+A warning lets the day be published and says so in the report; an error keeps the day from being published.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from marketing_assets.channels import UNATTRIBUTED
+from marketing_assets.quality.validation import SuiteResult
+
+_MOST_LISTED = 20
+_WARN_ABOVE_PERCENT = 1.0
+RETURN = "negative_revenue"
+"""The reason of rows that are returns: nothing is wrong with them, they are just not sales."""
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """What one check found on one day.
+
+    Attributes:
+        name: Name of the asset check.
+        passed: Whether all is well.
+        blocks: When not: whether the day must not be published (an error), or may (a warning).
+        summary: One sentence for people: what was found and, when not passed, what to do.
+        facts: Figures behind it, by name.
+        table: Rows behind it, alike in their keys.
+    """
+
+    name: str
+    passed: bool
+    blocks: bool
+    summary: str
+    facts: Mapping[str, str | int | float] = field(default_factory=dict)
+    table: Sequence[Mapping[str, str | int]] = ()
+
+    @property
+    def warns(self) -> bool:
+        """Whether the day is published with a warning."""
+        return not self.passed and not self.blocks
+
+
+def judge_suite(result: SuiteResult) -> CheckOutcome:
+    """Wrap a suite: its table has every expectation, what was observed and which rows fail."""
+    rows: list[dict[str, str | int]] = [
+        {
+            "expectation": line.name,
+            "severity": line.severity,
+            "result": line.status,
+            "observed": line.observed or line.message,
+            "failing_rows": line.failing_rows,
+            "sample_keys": ", ".join(line.sample_keys),
+        }
+        for line in result.results
+    ]
+    broken = [line for line in result.results if line.status != "passed"]
+    told = "; ".join(
+        f"{line.name}: {line.message or line.observed}"
+        + (f" (rows {', '.join(line.sample_keys)})" if line.sample_keys else "")
+        for line in broken
+    )
+    return CheckOutcome(
+        name=f"{result.source}_suite",
+        passed=result.success,
+        blocks=result.blocks,
+        summary=result.line + (f". Not met: {told}" if told else ""),
+        facts={"expectations_passed": result.passed, "expectations": result.total},
+        table=rows,
+    )
+
+
+def judge_quarantine(rows_in: int, validated: int, quarantined: Mapping[str, int], most_percent: float) -> CheckOutcome:
+    """Prove that rows in = validated + quarantined, and hold the share of unusable rows against the limits.
+
+    Returns are left out of the share, above and below the line: a busy day of returns is not bad data.
+    """
+    returns = quarantined.get(RETURN, 0)
+    unusable, judged = sum(quarantined.values()) - returns, rows_in - returns
+    percent = 100 * unusable / judged if judged else 0.0
+    facts: dict[str, str | int | float] = {
+        "rows_in": rows_in,
+        "rows_validated": validated,
+        "rows_quarantined": sum(quarantined.values()),
+        "quarantine_percent": round(percent, 3),
+        **{f"reason_{reason}": count for reason, count in sorted(quarantined.items())},
+    }
+    lost = rows_in - validated - sum(quarantined.values())
+    if lost:
+        summary = (
+            f"{rows_in} rows came in, but {validated} validated and {sum(quarantined.values())} quarantined rows "
+            f"do not add up to them ({lost:+d}). This is a fault of the platform: report it, with the day."
+        )
+        return CheckOutcome("quarantine_rate", passed=False, blocks=True, summary=summary, facts=facts)
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(quarantined.items())) or "none"
+    blocks = percent > most_percent
+    summary = (
+        f"{unusable} of {judged} rows ({percent:.2f} %) cannot be used, returns not counted. By reason: {reasons}."
+    )
+    if blocks:
+        summary += f" More than QUARANTINE_MAX_PERCENT ({most_percent:g}): mend the source, then run the day again."
+    return CheckOutcome("quarantine_rate", percent <= _WARN_ABOVE_PERCENT, blocks, summary, facts)
+
+
+def judge_sales_reported(day: date, reported: bool) -> CheckOutcome:
+    """Warn while the sales files do not reach the day."""
+    summary = (
+        f"The sales files reach {day}."
+        if reported
+        else f"No sales file reaches {day} yet: published without revenue. Run the day again when the file has come."
+    )
+    return CheckOutcome("sales_reported", passed=reported, blocks=False, summary=summary)
+
+
+def judge_unattributed_ads(ads: pl.DataFrame) -> CheckOutcome:
+    """Warn about campaigns without a channel, with their spend."""
+    lost = ads.filter(pl.col("acquisition_channel") == UNATTRIBUTED).sort("cost", descending=True)
+    spend = lost["cost"].sum() or Decimal(0)
+    summary = (
+        f"{lost.height} of {ads.height} campaigns have no channel; their spend of {spend:.2f} counts as {UNATTRIBUTED}."
+        + (" Add a line to CAMPAIGN_CHANNELS_CSV." if lost.height else "")
+    )
+    table = [
+        {
+            "campaign_id": row["campaign_id"] or "",
+            "campaign_name": row["campaign_name"] or "",
+            "cost": f"{row['cost']:.2f}",
+        }
+        for row in lost.head(_MOST_LISTED).iter_rows(named=True)
+    ]
+    facts: dict[str, str | int | float] = {"campaigns": lost.height, "spend": f"{spend:.2f}"}
+    return CheckOutcome("unattributed", lost.is_empty(), blocks=False, summary=summary, facts=facts, table=table)
+
+
+def judge_unattributed_customers(customers: pl.DataFrame) -> CheckOutcome:
+    """Warn about customers without a channel."""
+    lost = customers.filter(pl.col("acquisition_channel").is_null())
+    summary = (
+        f"{lost.height} of {customers.height} customers have no channel; their figures count as {UNATTRIBUTED}."
+        + (" Fill customers.acquisition_channel in the CRM." if lost.height else "")
+    )
+    table = [{"customer_id": str(key)} for key in lost["customer_id"].head(_MOST_LISTED)]
+    facts = {"customers": lost.height}
+    return CheckOutcome("unattributed", lost.is_empty(), blocks=False, summary=summary, facts=facts, table=table)
+
+
+def judge_repeated_orders(sales: pl.DataFrame, earlier_months: pl.DataFrame) -> CheckOutcome:
+    """Warn about order ids that an earlier month has too: the same sale may count twice."""
+    repeated = sales.join(earlier_months.select("order_id"), on="order_id", how="semi").sort("line_number")
+    summary = f"{repeated.height} of {sales.height} order ids stand in an earlier month's file too." + (
+        " Both are counted: check whether the sales department carried orders over." if repeated.height else ""
+    )
+    table = [
+        {"order_id": row["order_id"], "line_number": row["line_number"]}
+        for row in repeated.head(_MOST_LISTED).iter_rows(named=True)
+    ]
+    facts = {"orders": repeated.height}
+    return CheckOutcome("repeated_orders", repeated.is_empty(), blocks=False, summary=summary, facts=facts, table=table)
+
+
+def judge_undated_rows(undated: pl.DataFrame, file_name: str, place: str) -> CheckOutcome:
+    """Warn about rows of the month's file that belong to no day of it."""
+    reasons = {row["reason"]: row["len"] for row in undated.group_by("reason").len().sort("reason").to_dicts()}
+    told = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
+    summary = f"{undated.height} rows of {file_name} belong to no day of the month" + (
+        f": {told}. They are kept in {place}; correct them in the file." if reasons else "."
+    )
+    table = [
+        {"line_number": row["line_number"], "reason": row["reason"], "order_date": row["order_date"] or ""}
+        for row in undated.head(_MOST_LISTED).iter_rows(named=True)
+    ]
+    return CheckOutcome("undated_rows", undated.is_empty(), blocks=False, summary=summary, facts=reasons, table=table)
+
+
+def judge_reconciliation(
+    merged: pl.DataFrame, ads: pl.DataFrame, customers: pl.DataFrame, sales: pl.DataFrame, day: date
+) -> CheckOutcome:
+    """Hold one day's mart against its sources: ad cost and revenue to the cent, new customers to the head.
+
+    Where sources have fractions of a cent, each channel's rounding may add half a cent to the difference.
+    """
+    pairs: list[tuple[str, Any, Any, Any]] = [
+        ("ad_cost", merged["ad_cost"].sum(), ads["cost"].sum(), _rounding(ads["cost"], merged.height)),
+        (
+            "period_revenue",
+            merged["period_revenue"].sum(),
+            sales["revenue"].sum(),
+            _rounding(sales["revenue"], merged.height),
+        ),
+        ("period_orders", merged["period_orders"].sum(), sales.height, 0),
+        ("new_customers", merged["new_customers"].sum(), customers.filter(pl.col("acquisition_date") == day).height, 0),
+    ]
+    table = [
+        {"figure": name, "mart": str(mart), "sources": str(source), "difference": str(mart - source)}
+        for name, mart, source, _ in pairs
+    ]
+    broken = [name for name, mart, source, tolerance in pairs if abs(mart - source) > tolerance]
+    summary = (
+        f"The mart differs from its sources in {', '.join(broken)}: nothing is published. Run the validated assets and "
+        "channel_merged of the day again."
+        if broken
+        else "Ad cost, revenue, orders and new customers equal their sources."
+    )
+    return CheckOutcome("reconciles", passed=not broken, blocks=True, summary=summary, table=table)
+
+
+def judge_windows(day: date, covered: Sequence[date], first_day: date, longest: int) -> CheckOutcome:
+    """Warn about days of the longest window that are not materialized, from the platform's first day on."""
+    start = max(first_day, day - timedelta(days=longest - 1))
+    wanted = [start + timedelta(days=number) for number in range((day - start).days + 1)]
+    missing = sorted(set(wanted) - set(covered))
+    summary = f"{len(wanted) - len(missing)} of {len(wanted)} days of the {longest}-day window are materialized." + (
+        f" Missing: {_ranges(missing)}. Backfill them." if missing else ""
+    )
+    return CheckOutcome(
+        "window_complete", passed=not missing, blocks=False, summary=summary, facts={"days_missing": len(missing)}
+    )
+
+
+def _rounding(money: pl.Series, channels: int) -> Decimal:
+    """Return the most that rounding each channel to the cent can change: nothing where money is in whole cents."""
+    return Decimal(0) if (money.round(2) == money).all() else Decimal("0.005") * channels
+
+
+def _ranges(days: Sequence[date]) -> str:
+    """Write days as ranges: `2024-01-01…2024-01-05, 2024-01-09`."""
+    runs: list[list[date]] = []
+    for day in days:
+        if runs and day - runs[-1][-1] == timedelta(days=1):
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}…{run[-1]}" for run in runs)

@@ -1,0 +1,390 @@
+"""CSV files as people make them, read in batches of text rows whose line numbers are exact.
+
+This module knows files: encodings, delimiters, quotes, line breaks, ragged rows. What the columns mean is for its
+caller. Memory is bounded by the batch, not by the file, whatever the file holds.
+"""
+
+import codecs
+import csv
+import itertools
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import polars as pl
+import pyarrow as pa
+from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
+
+from marketing_assets.errors import PermanentError
+
+LONGEST_ROW = 1 << 20
+"""Bytes (of UTF-8) that one row may take: a quote that is never closed must not swallow the rest of a file."""
+
+_BATCH_BYTES = 8 << 20
+_ADVICE = "Correct the line in the source (a quote inside a field is written twice), then run again."
+_DELIMITERS = ",\t;"
+_SPACES = " \t\r\n\v\f\u00a0\u3000"
+_NOT_CSV = {
+    b"PK\x03\x04": "a ZIP archive (an Excel workbook is one)",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls)",
+    b"%PDF": "a PDF document",
+    b"\x1f\x8b": "a gzip archive",
+    b"\xff\xfe": "UTF-16 text (Excel calls it Unicode text)",
+    b"\xfe\xff": "UTF-16 text",
+}
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What the header line tells: how rows are cut into fields, and which fields are wanted."""
+
+    delimiter: str
+    width: int
+    positions: dict[str, int]
+
+
+def read_batches(
+    file: BinaryIO, address: str, headers: Mapping[str, Collection[str]], batch_bytes: int = _BATCH_BYTES
+) -> Iterator[pl.DataFrame]:
+    """Read a CSV file with a header line, batch by batch, in the order of its lines.
+
+    UTF-8 with or without a byte order mark, else CP932; delimiter comma, tab or semicolon, whichever finds the most
+    columns; any kind of line break; quoted fields with delimiters, doubled quotes and line breaks. Blank lines, and
+    lines of nothing but delimiters and spaces, are no rows. Fields that a short row lacks are empty.
+
+    Args:
+        file: the open file, seekable, at its start.
+        address: the file's address, for error messages.
+        headers: for each wanted column the header names it goes by, matched after NFKC, trimming and casefolding.
+        batch_bytes: bytes read at a time.
+
+    Yields:
+        Frames of the wanted columns (String, as read; null for an empty field), `line_number` (Int64, the physical
+        line on which the row starts; the file's first line is 1) and `misfit` (Boolean: the row has more fields than
+        the header, so that its values may stand in the wrong columns). Columns that are not wanted are never kept.
+
+    Raises:
+        PermanentError: the file is empty, no CSV, in no known encoding, lacks a wanted column or has it twice, has a
+            quote that is not closed, or a row longer than `LONGEST_ROW`.
+    """
+    utf8_fault = _find_utf8_fault(file, address)
+    blocks = _utf8_blocks(file, address, utf8_fault, batch_bytes)
+    layout, line, rest = _read_header(blocks, address, headers)
+    for block in blocks:
+        rest += block
+        batch, line_count, used = _read_rows(rest[: _end_of_lines(rest)], layout, line, address)
+        line += line_count
+        rest = rest[used:]
+        if len(rest) > LONGEST_ROW:
+            raise _row_too_long(address, line)
+        yield batch
+    batch, line_count, used = _read_rows(rest, layout, line, address)
+    if len(rest) - used > LONGEST_ROW:
+        raise _row_too_long(address, line + line_count)
+    if used < len(rest):
+        raise PermanentError(
+            f"{address}: the quote that opens in the row of line {line + line_count} is never closed. {_ADVICE}"
+        )
+    yield batch
+
+
+def _find_utf8_fault(file: BinaryIO, address: str) -> int | None:
+    """Return the offset of the first byte that is not UTF-8, None if the whole file is UTF-8; refuse what is no CSV."""
+    start = file.read(4)
+    for signature, kind in _NOT_CSV.items():
+        if start.startswith(signature):
+            raise PermanentError(f"{address}: expected CSV text, found {kind}. Save it as CSV UTF-8, then run again.")
+    file.seek(0)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    fault = None
+    offset = 0
+    for block in _blocks(file, LONGEST_ROW):
+        if b"\0" in block:
+            raise _unreadable(file, address, offset + block.index(b"\0"), "a NUL byte, which no text holds")
+        pending = len(decoder.getstate()[0])
+        if fault is None and (pending or not block.isascii()):
+            try:
+                decoder.decode(block)
+            except UnicodeDecodeError as error:
+                fault = offset - pending + error.start
+        offset += len(block)
+    pending = len(decoder.getstate()[0])
+    if fault is None and pending:
+        fault = offset - pending
+    if fault is not None and start.startswith(codecs.BOM_UTF8):
+        raise _unreadable(file, address, fault, "a byte that is not UTF-8, although the file starts with UTF-8's mark")
+    file.seek(0)
+    return fault
+
+
+def _utf8_blocks(file: BinaryIO, address: str, utf8_fault: int | None, size: int) -> Iterator[bytes]:
+    """Yield the file as UTF-8 without a byte order mark; a file that is not UTF-8 is taken for CP932."""
+    if utf8_fault is None:
+        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+            file.seek(0)
+        yield from _blocks(file, size)
+        return
+    decoder = codecs.getincrementaldecoder("cp932")()
+    offset = 0
+    for block in itertools.chain(_blocks(file, size), [b""]):
+        pending = len(decoder.getstate()[0])
+        try:
+            yield decoder.decode(block, final=not block).encode()
+        except UnicodeDecodeError as error:
+            found = f"a byte that is not CP932 (nor is the file UTF-8: see byte offset {utf8_fault:,})"
+            raise _unreadable(file, address, offset - pending + error.start, found) from None
+        offset += len(block)
+
+
+def _blocks(file: BinaryIO, size: int) -> Iterator[bytes]:
+    return iter(lambda: file.read(size), b"")
+
+
+def _read_header(
+    blocks: Iterator[bytes], address: str, headers: Mapping[str, Collection[str]]
+) -> tuple[_Layout, int, bytes]:
+    """Return the layout, the number of the line after the header, and what was read behind the header."""
+    data = b""
+    for block in blocks:
+        data += block
+        header = _find_header(data[: _end_of_lines(data)], headers)
+        if header or len(data) > LONGEST_ROW:
+            break
+    else:
+        header = _find_header(data, headers)
+    if not header:
+        found = "no text at all: the file is empty" if not data.strip() else "no complete line of column names"
+        raise PermanentError(
+            f"{address}: expected a header line with {_describe(headers)}; found {found}. "
+            "Export the file again, then run again."
+        )
+    delimiter, fields, line_count = header
+    used = sum(map(len, data.splitlines(keepends=True)[:line_count]))
+    return _lay_out(delimiter, fields, address, headers), line_count + 1, data[used:]
+
+
+def _find_header(data: bytes, headers: Mapping[str, Collection[str]]) -> tuple[str, list[str], int] | None:
+    """Return delimiter, fields and last line of the first row, cut by the delimiter that finds the most columns."""
+    lines = data.splitlines(keepends=True)
+    known = {_fold(name) for names in headers.values() for name in names}
+    best = None
+    best_score = -1
+    for delimiter in _DELIMITERS:
+        first = next((row for row in _records(lines, delimiter) if not _is_blank(row[2])), None)
+        if first:
+            score = len(known.intersection(map(_fold, first[2])))
+            if score > best_score:
+                best, best_score = (delimiter, first[2], first[1]), score
+    return best
+
+
+def _lay_out(delimiter: str, fields: list[str], address: str, headers: Mapping[str, Collection[str]]) -> _Layout:
+    """Find each wanted column once."""
+    folded = [_fold(field) for field in fields]
+    places = {
+        column: [place for place, field in enumerate(folded) if field in set(map(_fold, names))]
+        for column, names in headers.items()
+    }
+    lacking = {column: headers[column] for column, found in places.items() if not found}
+    if lacking:
+        shown = ", ".join(repr(field[:40]) for field in fields[:30])
+        raise PermanentError(
+            f"{address}: expected a header line with {_describe(headers)}; found {shown}, which lacks "
+            f"{_describe(lacking)}. Name the columns so in the export, then run again."
+        )
+    for column, found in places.items():
+        if len(found) > 1:
+            shown = ", ".join(f"{fields[place][:40]!r} (column {place + 1})" for place in found)
+            raise PermanentError(
+                f"{address}: expected one column for {column}, found {len(found)}: {shown}. "
+                "Keep the one that counts, then run again."
+            )
+    return _Layout(delimiter, len(fields), {column: found[0] for column, found in places.items()})
+
+
+def _read_rows(piece: bytes, layout: _Layout, line: int, address: str) -> tuple[pl.DataFrame, int, int]:
+    """Read a piece of whole lines, the first of them numbered `line`; return its rows, and the lines and bytes read.
+
+    Only an unfinished row at the end, whose quote is still open, is left over.
+    """
+    plain = _read_plain_rows(piece, layout, line)
+    if plain is None:
+        return _read_any_rows(piece, layout, line, address)
+    return plain, plain.height, len(piece)
+
+
+def _read_plain_rows(piece: bytes, layout: _Layout, line: int) -> pl.DataFrame | None:
+    """Read a piece in which every line is a row with as many fields as the header; None if it is not such a piece.
+
+    Fast, and exact by proof: no row takes less than a line, so as many rows as lines means one line each. A row of
+    delimiters behind the piece makes the proof hold for the last row too, whose quote could still be open.
+    """
+    if piece.startswith(codecs.BOM_UTF8) or not _has_short_lines(piece):
+        return None
+    end = b"" if piece.endswith((b"\n", b"\r")) else b"\n"
+    closing_row = layout.delimiter.encode() * (layout.width - 1) + b"\n"
+    indexes = [str(index) for index in range(layout.width)]
+    wanted = [str(index) for index in layout.positions.values()]
+    try:
+        table = read_csv(
+            pa.BufferReader(piece + end + closing_row),
+            # Blocks cut the piece anywhere: a single one keeps quoted line breaks whole.
+            read_options=ReadOptions(column_names=indexes, block_size=len(piece) + len(closing_row) + 1),
+            parse_options=ParseOptions(
+                delimiter=layout.delimiter,
+                quote_char='"' if b'"' in piece else False,
+                newlines_in_values=True,
+                ignore_empty_lines=False,
+            ),
+            convert_options=ConvertOptions(
+                include_columns=wanted,
+                column_types=dict.fromkeys(wanted, pa.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    row_count = table.num_rows - 1
+    if row_count != _count_lines(piece):
+        return None
+    rows = pl.DataFrame(table.rename_columns(list(layout.positions)).slice(0, row_count))
+    if _has_blank_row(rows):
+        return None
+    return rows.with_columns(line_number=pl.int_range(line, line + row_count), misfit=pl.lit(False))
+
+
+def _read_any_rows(piece: bytes, layout: _Layout, line: int, address: str) -> tuple[pl.DataFrame, int, int]:
+    """Read a piece row by row, whatever its rows look like; return as `_read_rows` does."""
+    lines = piece.splitlines(keepends=True)
+    columns: dict[str, list[str]] = {name: [] for name in layout.positions}
+    line_numbers: list[int] = []
+    misfits: list[bool] = []
+    end = 0
+    for start, end, fields in _records(lines, layout.delimiter):
+        if end - start > 1 or len(lines[start]) > LONGEST_ROW:
+            _check_long_row(lines[start:end], layout, line + start, address)
+        if _is_blank(fields):
+            continue
+        fields += [""] * (layout.width - len(fields))
+        for name, place in layout.positions.items():
+            columns[name].append(fields[place])
+        line_numbers.append(line + start)
+        misfits.append(not _is_blank(fields[layout.width :]))
+    rows = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)).with_columns(pl.all().replace("", None))
+    rows = rows.with_columns(
+        line_number=pl.Series(line_numbers, dtype=pl.Int64), misfit=pl.Series(misfits, dtype=pl.Boolean)
+    )
+    return rows, end, sum(map(len, lines[:end]))
+
+
+def _records(lines: Sequence[bytes], delimiter: str) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield each row as the index of its first line, the index behind its last line, and its fields.
+
+    A last row whose quote is still open, or whose field grows beyond `LONGEST_ROW`, is not yielded.
+    """
+    exhausted = False
+
+    def text() -> Iterator[str]:
+        nonlocal exhausted
+        for line in lines:
+            yield line.decode()
+        exhausted = True
+
+    # The limit is the process's, and smaller than ours: it is only ever raised.
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_ROW))
+    reader = csv.reader(text(), delimiter=delimiter)
+    while True:
+        start = reader.line_num
+        try:
+            fields = next(reader)
+        except (StopIteration, csv.Error):
+            return
+        if exhausted:
+            return
+        yield start, reader.line_num, fields
+
+
+def _check_long_row(lines: Sequence[bytes], layout: _Layout, line: int, address: str) -> None:
+    """Refuse a row over several lines, or of great length, that a stray quote has put together."""
+    if sum(map(len, lines)) > LONGEST_ROW:
+        raise _row_too_long(address, line)
+    text = [part.decode() for part in lines]
+    try:
+        for _ in csv.reader(text, delimiter=layout.delimiter, strict=len(lines) > 1):
+            pass
+    except csv.Error:
+        raise PermanentError(
+            f"{address}: the row of line {line} holds a quote that is not closed: the next quote, up to line "
+            f"{line + len(lines) - 1}, stands in the middle of a field. {_ADVICE}"
+        ) from None
+    for number, inner in enumerate(text[1:-1], start=line + 1):
+        if _looks_like_row(next(csv.reader([inner], delimiter=layout.delimiter)), layout):
+            raise PermanentError(
+                f"{address}: the row of line {line} runs over {len(lines)} lines and swallows line {number}, which "
+                f"looks like a row of its own: a quote is not closed. {_ADVICE}"
+            )
+
+
+def _looks_like_row(fields: list[str], layout: _Layout) -> bool:
+    return len(fields) == layout.width and not any(_is_blank([fields[place]]) for place in layout.positions.values())
+
+
+def _has_blank_row(rows: pl.DataFrame) -> bool:
+    """Tell whether a row is empty in every wanted column, and so perhaps in all."""
+    for name in rows.columns:
+        rows = rows.filter(pl.col(name).is_null() | (pl.col(name).str.strip_chars(_SPACES) == ""))
+        if rows.is_empty():
+            return False
+    return True
+
+
+def _has_short_lines(piece: bytes) -> bool:
+    """Tell whether no line can be longer than `LONGEST_ROW`: every half of that length holds a line break."""
+    half = LONGEST_ROW // 2
+    return all(
+        piece.find(b"\n", start, start + half) >= 0 or piece.find(b"\r", start, start + half) >= 0
+        for start in range(0, len(piece) - half, half)
+    )
+
+
+def _is_blank(fields: Sequence[str]) -> bool:
+    return not any(field.strip(_SPACES) for field in fields)
+
+
+def _end_of_lines(data: bytes) -> int:
+    """Return where the last whole line ends; a carriage return at the very end may be half of a line break."""
+    return max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1)) + 1
+
+
+def _count_lines(data: bytes) -> int:
+    breaks = data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
+    return breaks if not data or data.endswith((b"\n", b"\r")) else breaks + 1
+
+
+def _fold(header: str) -> str:
+    return unicodedata.normalize("NFKC", header).strip(_SPACES).casefold()
+
+
+def _describe(headers: Mapping[str, Collection[str]]) -> str:
+    """Name the wanted columns with the other header names they go by."""
+    return ", ".join(
+        f"{column} (or {', '.join(name for name in names if name != column)})" for column, names in headers.items()
+    )
+
+
+def _row_too_long(address: str, line: int) -> PermanentError:
+    return PermanentError(
+        f"{address}: the row of line {line} is longer than {LONGEST_ROW:,} bytes: a quote is not closed, or this is "
+        f"no CSV. {_ADVICE}"
+    )
+
+
+def _unreadable(file: BinaryIO, address: str, offset: int, found: str) -> PermanentError:
+    file.seek(0)
+    line = file.read(offset).count(b"\n") + 1
+    return PermanentError(
+        f"{address}: expected text in UTF-8 or CP932; found at byte offset {offset:,} (line {line:,}) {found}. "
+        "Save the file as CSV UTF-8, then run again."
+    )

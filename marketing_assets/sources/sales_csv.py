@@ -1,0 +1,197 @@
+"""The sales department's monthly CSV: `sales_YYYY-MM.csv`, read whole, typed, and judged by file and by day."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import BinaryIO
+
+import polars as pl
+
+from marketing_assets.errors import PermanentError, SourceNotReadyError, TransientError
+from marketing_assets.sources.csv_rows import read_batches
+from marketing_assets.sources.japanese_text import normalize_ids, parse_amounts, parse_days
+from marketing_assets.storage.places import Place
+from marketing_assets.tables import RAW_SALES, UNDATED_SALES
+
+HEADERS = {
+    "order_id": ("order_id", "注文ID", "注文番号"),
+    "customer_id": ("customer_id", "顧客ID", "顧客番号"),
+    "order_date": ("order_date", "注文日"),
+    "revenue": ("revenue", "売上", "売上金額", "金額"),
+    "product_category": ("product_category", "商品カテゴリ", "カテゴリ"),
+}
+"""The columns that are kept, and the header names each goes by; all others are dropped at reading."""
+
+_MOST_UNDATED = 0.1
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class SalesMonth:
+    """One month's file: its rows by day, what belongs to no day, and how far it reaches.
+
+    Attributes:
+        file_name: name of the file, `sales_YYYY-MM.csv`.
+        rows: the rows whose date is readable and in the month, as `tables.RAW_SALES`, by line number.
+        undated: the other rows, as `tables.UNDATED_SALES`, by line number; `reason` is `unreadable_date`,
+            `outside_month`, or `wrong_field_count` (more fields than the header, so that any may be shifted).
+        last_day: latest day in `rows`; None without any.
+        next_month_exists: whether the next month's file is there, so that this one is closed.
+    """
+
+    file_name: str
+    rows: pl.DataFrame
+    undated: pl.DataFrame
+    last_day: date | None
+    next_month_exists: bool
+
+    def reported(self, day: date) -> bool:
+        """Tell whether the sales of a day of this month are known, so that no rows mean no sales.
+
+        They are when the file holds a row of that day or later, or when the next month's file exists. A file without
+        a single row of its month reports nothing, even then: an export that failed is likelier than a month without
+        sales, and no figure may pretend that revenue was zero.
+        """
+        return self.last_day is not None and (day <= self.last_day or self.next_month_exists)
+
+
+def read_month(place: Place, month: date) -> SalesMonth:
+    """Read the sales file of a month.
+
+    Takes what `csv_rows.read_batches` takes for CSV, and what `japanese_text` reads for dates and amounts. Reading
+    takes the whole file; a header without rows is no error (the first day of a month), but reports nothing.
+
+    Args:
+        place: folder or S3 prefix of the monthly files.
+        month: any day of the month.
+
+    Raises:
+        SourceNotReadyError: there is no file of the month.
+        PermanentError: the file is empty or no CSV, may not be read, lacks a column, or more than 10 % of its rows
+            have no readable date or more fields than the header.
+        TransientError: the file could not be read, or was being written meanwhile.
+    """
+    month = month.replace(day=1)
+    next_month = (month + timedelta(days=31)).replace(day=1)
+    file_name = _file_name(month)
+    with _readable(place, file_name) as file:
+        dated, undated, row_count = _read_parts(file, place.uri(file_name), month)
+        next_month_exists = place.exists(_file_name(next_month))
+    _refuse_unreadable_dates(undated, row_count, place.uri(file_name))
+    rows = dated.with_columns(repeats_line=_find_repeats(dated), file_name=pl.lit(file_name))
+    last_day = rows["date"].max()
+    return SalesMonth(
+        file_name=file_name,
+        rows=rows.select(RAW_SALES.names),
+        undated=undated.with_columns(file_name=pl.lit(file_name)).select(UNDATED_SALES.names),
+        last_day=last_day if isinstance(last_day, date) else None,
+        next_month_exists=next_month_exists,
+    )
+
+
+def _file_name(month: date) -> str:
+    return f"sales_{month:%Y-%m}.csv"
+
+
+@contextmanager
+def _readable(place: Place, file_name: str) -> Iterator[BinaryIO]:
+    """Open the file; a file that is missing, forbidden or changed while it is open is told apart."""
+    address = place.uri(file_name)
+    try:
+        with place.local_copy(file_name) as path, path.open("rb") as file:
+            before = os.fstat(file.fileno())
+            yield file
+            after = path.stat()
+    except FileNotFoundError as error:
+        raise SourceNotReadyError(
+            f"Expected the month's sales at {address}, found no such file. "
+            "Ask the sales department for it (or check SALES_REPORTS_URI), then materialize the day again."
+        ) from error
+    except PermissionError as error:
+        raise PermanentError(
+            f"May not read {address}: {error.strerror}. Check the owner of file and folder."
+        ) from error
+    except OSError as error:
+        raise TransientError(f"Could not read {address}: {error.strerror}. Check the disk, then run again.") from error
+    if (before.st_ino, before.st_size, before.st_mtime_ns) != (after.st_ino, after.st_size, after.st_mtime_ns):
+        raise TransientError(f"{address} was written while it was read. Run again once the file is complete.")
+
+
+def _read_parts(file: BinaryIO, address: str, month: date) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+    """Return the month's rows (with `order_hash`), the rows of no day (with `reason`), and the count of both."""
+    dated, undated = [], []
+    for batch in read_batches(file, address, HEADERS):
+        judged = batch.with_columns(date=parse_days(batch["order_date"])).with_columns(reason=_reason(month))
+        dated.append(_with_parsed(judged.filter(pl.col("reason").is_null()).drop("reason", "misfit")))
+        undated.append(judged.filter(pl.col("reason").is_not_null()))
+    rows, others = pl.concat(dated), pl.concat(undated)
+    return rows, others, rows.height + others.height
+
+
+def _reason(month: date) -> pl.Expr:
+    """Say why a row belongs to no day of the month; null if it does."""
+    return (
+        pl.when("misfit")
+        .then(pl.lit("wrong_field_count"))
+        .when(pl.col("date").is_null())
+        .then(pl.lit("unreadable_date"))
+        .when(pl.col("date").dt.month_start() != month)
+        .then(pl.lit("outside_month"))
+    )
+
+
+def _with_parsed(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add the parsed columns, and `order_hash`: a hash of the order id where the row is usable, else null."""
+    rows = rows.with_columns(
+        parsed_order_id=normalize_ids(rows["order_id"]),
+        parsed_customer_id=normalize_ids(rows["customer_id"]),
+        parsed_revenue=parse_amounts(rows["revenue"]),
+    )
+    order_id = pl.col("parsed_order_id")
+    usable = order_id.is_not_null() & pl.col("parsed_customer_id").is_not_null() & (pl.col("parsed_revenue") >= 0)
+    return rows.with_columns(order_hash=pl.when(usable).then(order_id.hash()))
+
+
+def _find_repeats(rows: pl.DataFrame) -> pl.Series:
+    """Return for each row the line of the usable row it repeats: same order id, earlier date or else earlier line.
+
+    Only usable rows count, so that a broken first line does not take a good second one with it. Hashes narrow the
+    rows down to the few that may repeat; among these the ids themselves decide.
+    """
+    hashes = rows["order_hash"].drop_nulls().sort()
+    repeated = hashes.filter(hashes == hashes.shift()).unique()
+    repeats = (
+        rows.lazy()
+        .filter(pl.col("order_hash").is_in(repeated.implode()))
+        .select("line_number", "date", "parsed_order_id")
+        .sort("date", "line_number")
+        .with_columns(repeats_line=pl.col("line_number").first().over("parsed_order_id"))
+        .filter(pl.col("repeats_line") != pl.col("line_number"))
+        .collect()
+    )
+    lines = rows.select("line_number")
+    return lines.join(repeats, on="line_number", how="left", maintain_order="left")["repeats_line"]
+
+
+def _refuse_unreadable_dates(undated: pl.DataFrame, row_count: int, address: str) -> None:
+    """Raise if more rows than a file of this kind may have belong to no day because they cannot be read."""
+    unreadable = undated.filter(pl.col("reason") != "outside_month")
+    if unreadable.height <= _MOST_UNDATED * row_count:
+        return
+    no_date = unreadable.filter(pl.col("reason") == "unreadable_date")
+    examples = ", ".join(
+        f"line {line}: {'empty' if text is None else repr(text[:40])}"
+        for line, text in no_date.select("line_number", "order_date").head(_EXAMPLES).iter_rows()
+    )
+    misfits = unreadable.filter(pl.col("reason") == "wrong_field_count")["line_number"].head(_EXAMPLES).to_list()
+    found = [
+        f"{no_date.height} without a readable date ({examples})" if examples else "",
+        f"{unreadable.height - no_date.height} with more fields than the header (lines {misfits})" if misfits else "",
+    ]
+    raise PermanentError(
+        f"{address}: expected a readable order date in at least 90 % of the {row_count} rows, found "
+        f"{' and '.join(filter(None, found))}. Dates are read as 2024-01-05, 2024/1/5, 2024.1.5, 20240105, "
+        "2024年1月5日 or 令和6年1月5日; a delimiter inside a field needs quotes. Correct the export, then run again."
+    )

@@ -1,0 +1,102 @@
+"""The lake: Parquet files in hive layout, one file per table and day, readable as they are by Spark, DuckDB and others.
+
+Beside its rows a partition carries a record: facts about the whole partition, such as how its checks ended. It lies in
+the Parquet footer, so that rows and record appear together or not at all.
+"""
+
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from marketing_assets.errors import PermanentError
+from marketing_assets.storage.places import Place, S3Place
+from marketing_assets.tables import UNDATED_SALES, Table
+
+_RECORD = "marketing_assets"
+
+
+class Lake:
+    """Tables of the lake, by day."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+    def uri(self, table: Table, day: date) -> str:
+        """Return the address of a partition's file."""
+        return self.place.uri(_key(table, day))
+
+    def write(self, table: Table, day: date, rows: pl.DataFrame, record: Mapping[str, Any] | None = None) -> None:
+        """Replace a partition: its rows (sorted by the table's key) and its record, at once.
+
+        Args:
+            table: The table; `rows` must have its columns and types.
+            day: The partition; `rows` must be of this day only.
+            rows: All rows of the day; none is a partition too.
+            record: JSON-able facts about the partition.
+        """
+        if not (rows["date"] == day).all():
+            raise ValueError(f"rows of another day than {day} for {table.name}")
+        self.place.write(_key(table, day), _parquet(table, rows, record or {}))
+
+    def write_undated_sales(self, month: date, rows: pl.DataFrame) -> None:
+        """Replace the rows of a month's sales file that belong to no day."""
+        key = f"{UNDATED_SALES.name}/month={month:%Y-%m}/part-0.parquet"
+        self.place.write(key, _parquet(UNDATED_SALES, rows, {}))
+
+    def scan(self, table: Table, days: Iterable[date]) -> pl.LazyFrame:
+        """Read some days lazily; raises `PermanentError` naming the days that are not there."""
+        wanted = sorted(days)
+        self._require(table, wanted)
+        if not wanted:
+            return table.empty().lazy()
+        return pl.scan_parquet(
+            [self.uri(table, day) for day in wanted],
+            hive_partitioning=True,
+            hive_schema={"date": pl.Date},
+            storage_options=self._storage_options(),
+        ).select(table.names)
+
+    def record(self, table: Table, day: date) -> dict[str, Any]:
+        """Return a partition's record; raises `PermanentError` without the partition."""
+        self._require(table, [day])
+        footer = pl.read_parquet_metadata(self.uri(table, day), storage_options=self._storage_options())
+        record: dict[str, Any] = json.loads(footer.get(_RECORD, "{}"))
+        return record
+
+    def days(self, table: Table, first: date, last: date) -> list[date]:
+        """List the days from `first` to `last` that have a partition."""
+        found = (key.split("/date=")[1][:10] for key in self.place.keys(f"{table.name}/") if "/date=" in key)
+        return sorted(day for day in map(date.fromisoformat, found) if first <= day <= last)
+
+    def _require(self, table: Table, days: list[date]) -> None:
+        if missing := [str(day) for day in days if not self.place.exists(_key(table, day))]:
+            raise PermanentError(
+                f"{table.name} has no partition for {', '.join(missing)} in {self.place.uri()}: materialize it first."
+            )
+
+    def _storage_options(self) -> dict[str, str] | None:
+        if not isinstance(self.place, S3Place):
+            return None
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
+        options = {"aws_endpoint_url": endpoint} if endpoint else {}
+        return options | ({"aws_allow_http": "true"} if endpoint.startswith("http://") else {})
+
+
+def _key(table: Table, day: date) -> str:
+    return f"{table.name}/date={day}/part-0.parquet"
+
+
+def _parquet(table: Table, rows: pl.DataFrame, record: Mapping[str, Any]) -> bytes:
+    """Encode rows as Parquet; the hive column `date` stands in the path and not in the file."""
+    ordered = rows.select(table.names).sort(table.key, nulls_last=True, maintain_order=True)
+    if ordered.schema != table.schema:
+        raise ValueError(f"{table.name}: expected the columns {table.schema}, found {ordered.schema}")
+    buffer = io.BytesIO()
+    stored = ordered.drop("date", strict=False)
+    stored.write_parquet(buffer, metadata={_RECORD: json.dumps(record, ensure_ascii=False, sort_keys=True)})
+    return buffer.getvalue()

@@ -1,0 +1,63 @@
+"""The warehouse schema's migrations (Alembic), and how they are applied."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from marketing_assets.postgres import connect, read_frame, translate
+from marketing_assets.tables import CHANNEL_KPI, CHANNEL_MERGED, DAILY_SUMMARY
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+HEAD = "0001"
+"""The newest revision in `versions/`."""
+
+_PURPOSE = "the warehouse (WAREHOUSE_DATABASE_URL)"
+
+
+def is_current(url: str, schema: str) -> bool:
+    """Tell whether a schema is at the newest revision, without changing anything."""
+    with connect(url, _PURPOSE) as connection:
+        known = read_frame(connection, f"SELECT to_regclass('{schema}.alembic_version')::text AS name")
+        if known["name"].item() is None:
+            return False
+        return HEAD in read_frame(connection, f"SELECT version_num FROM {schema}.alembic_version")["version_num"]
+
+
+def migrate(url: str, schema: str) -> None:
+    """Bring a schema up to the newest revision, in one transaction; runs that start together take turns.
+
+    Raises:
+        TransientError: the database is away.
+        PermanentError: the role may not create tables; let its owner run the first write once.
+    """
+    import sqlalchemy
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.attributes["schema"] = schema
+    address = sqlalchemy.make_url(url).set(drivername="postgresql+psycopg2")
+    engine = sqlalchemy.create_engine(address, connect_args={"connect_timeout": 10})
+    try:
+        with engine.begin() as connection:
+            connection.execute(sqlalchemy.text(f"SELECT pg_advisory_xact_lock(hashtext('{schema}'))"))
+            connection.execute(sqlalchemy.text(f"CREATE SCHEMA IF NOT EXISTS {schema}"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            for table in (CHANNEL_MERGED, CHANNEL_KPI, DAILY_SUMMARY):
+                for column in table.columns:
+                    connection.execute(_describe(f"{schema}.{table.name}.{column.name}", column.description))
+    except sqlalchemy.exc.DBAPIError as error:
+        raise translate(error, url, _PURPOSE) from None
+    finally:
+        engine.dispose()
+
+
+def _describe(column: str, description: str) -> "sqlalchemy.DDL":
+    """Describe a column in the database, in the words of `tables`."""
+    import sqlalchemy
+
+    literal = description.replace("'", "''").replace("%", "%%")
+    return sqlalchemy.DDL(f"COMMENT ON COLUMN {column} IS '{literal}'")

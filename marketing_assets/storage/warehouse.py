@@ -1,0 +1,73 @@
+"""The warehouse: the marts in PostgreSQL. A write replaces exactly its days, in one transaction."""
+
+from collections.abc import Iterable
+from datetime import date
+
+import polars as pl
+
+from marketing_assets.postgres import connect, read_frame
+from marketing_assets.storage.migrations import is_current, migrate
+from marketing_assets.tables import Table
+
+_PURPOSE = "the warehouse (WAREHOUSE_DATABASE_URL)"
+_STATEMENT_TIMEOUT = "10min"
+
+
+class Warehouse:
+    """Tables of one schema in PostgreSQL. The schema is brought up to date at first use."""
+
+    def __init__(self, url: str, schema: str) -> None:
+        self.schema = schema
+        self._url = url
+        self._migrated = False
+
+    def replace_days(self, table: Table, days: Iterable[date], rows: pl.DataFrame) -> None:
+        """Replace the rows of some days by others: readers see the old rows or the new ones, never a part.
+
+        Args:
+            table: The table; `rows` must have its columns and types.
+            days: Days whose rows are deleted.
+            rows: Every row of those days, and of no other.
+
+        Raises:
+            TransientError: the database is away, busy or out of room; nothing has changed.
+            PermanentError: the database refused the rows or the role; nothing has changed.
+        """
+        replaced = sorted(days)
+        if not set(rows["date"].unique()) <= set(replaced):
+            raise ValueError(f"rows of other days than {replaced} for {table.name}")
+        if rows.select(table.names).schema != table.schema:
+            raise ValueError(f"{table.name}: expected the columns {table.schema}, found {rows.schema}")
+        if not replaced:
+            return
+        self._migrate_once()
+        listed = ", ".join(f"DATE '{day}'" for day in replaced)
+        with connect(self._url, _PURPOSE) as connection, connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT}'")
+            # Two runs that replace the same day take turns instead of meeting on the primary key.
+            cursor.execute(f"SELECT pg_advisory_xact_lock(hashtext('{self.schema}.{table.name}'))").fetchall()
+            cursor.execute(f"DELETE FROM {self.schema}.{table.name} WHERE date IN ({listed})")
+            if not rows.is_empty():
+                ordered = rows.select(table.names).sort(table.key).to_arrow(compat_level=pl.CompatLevel.oldest())
+                cursor.adbc_ingest(table.name, ordered, mode="append", db_schema_name=self.schema)
+
+    def read(self, table: Table, first: date, last: date) -> pl.DataFrame:
+        """Read the rows of the days from `first` to `last`, sorted by the table's key."""
+        self._migrate_once()
+        # ADBC has no type for numeric: it travels as text, exactly.
+        columns = ", ".join(
+            f"{column.name}::text" if column.dtype.is_decimal() else column.name for column in table.columns
+        )
+        query = (
+            f"SELECT {columns} FROM {self.schema}.{table.name} "
+            f"WHERE date BETWEEN DATE '{first}' AND DATE '{last}' ORDER BY {', '.join(table.key)}"
+        )
+        with connect(self._url, _PURPOSE) as connection:
+            return read_frame(connection, query).cast(table.schema)
+
+    def _migrate_once(self) -> None:
+        if self._migrated:
+            return
+        if not is_current(self._url, self.schema):
+            migrate(self._url, self.schema)
+        self._migrated = True

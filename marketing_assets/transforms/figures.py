@@ -1,0 +1,30 @@
+"""Arithmetic that every figure shares: exact sums, one rounding, ratios that know when they mean nothing."""
+
+from decimal import Decimal
+from typing import Any
+
+import narwhals as nw
+
+EXACT = nw.Decimal(38, 18)
+"""Money while it is being summed: no rounding shows."""
+
+
+def open_frame(native: Any) -> Any:
+    """Open an engine's own frame (Polars or PySpark, lazy or not) as a Narwhals frame."""
+    return nw.from_native(native)
+
+
+def ratio(numerator: nw.Expr, denominator: nw.Expr, scale: int = 1) -> nw.Expr:
+    """Divide as floats, times a scale; null where the denominator is 0 or either side is null."""
+    quotient = numerator.cast(nw.Float64) / denominator.cast(nw.Float64) * scale
+    return nw.when(denominator != 0).then(quotient)
+
+
+def to_cents(money: nw.Expr) -> nw.Expr:
+    """Round a decimal half-up (away from zero) to two decimals.
+
+    Engines round decimals differently (half to even, half up), so this counts in whole cents instead.
+    """
+    cents = (money.abs() * 100 + Decimal("0.5")).cast(nw.Int64).cast(nw.Decimal(38, 2))
+    sign = nw.when(money < 0).then(Decimal("-0.01")).otherwise(Decimal("0.01"))
+    return (cents * sign).cast(nw.Decimal(18, 2))
