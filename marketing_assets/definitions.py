@@ -6,6 +6,7 @@ from marketing_assets.defs.assets import marts, raw, report, validated
 from marketing_assets.defs.io_managers import LakeIOManager, ReportsIOManager, WarehouseIOManager
 from marketing_assets.defs.jobs import daily_marketing, daily_marketing_schedule, executor
 from marketing_assets.defs.resources import Platform
+from marketing_assets.defs.sensors import stale_windows_sensor
 
 _platform = Platform()
 
@@ -13,6 +14,7 @@ defs = dg.Definitions(
     assets=dg.load_assets_from_modules([raw, validated, marts, report]),
     jobs=[daily_marketing],
     schedules=[daily_marketing_schedule],
+    sensors=[stale_windows_sensor],
     resources={
         "platform": _platform,
         "lake_io_manager": LakeIOManager(platform=_platform),

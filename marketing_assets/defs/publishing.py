@@ -113,7 +113,7 @@ def make_days(
 
 def evaluation(key: dg.AssetKey, day: date, check: CheckOutcome) -> dg.AssetCheckEvaluation:
     """Turn an outcome into the evaluation of one partition; its table shows in the UI."""
-    metadata: dict[str, Any] = {"summary": check.summary, **check.facts}
+    metadata: dict[str, Any] = dict(check.facts)
     if check.table:
         metadata["details"] = dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in check.table])
     return dg.AssetCheckEvaluation(
@@ -128,11 +128,11 @@ def evaluation(key: dg.AssetKey, day: date, check: CheckOutcome) -> dg.AssetChec
     )
 
 
-def check_specs(asset: str, checks: Mapping[str, str]) -> list[dg.AssetCheckSpec]:
-    """Describe an asset's checks (name: what it checks), each evaluated for each day."""
+def check_specs(asset: str, blocking: Mapping[str, str], warning: Mapping[str, str]) -> list[dg.AssetCheckSpec]:
+    """Describe an asset's checks (name: what it checks), those that may block first; each is evaluated for each day."""
     return [
-        dg.AssetCheckSpec(name, asset=asset, description=description, partitions_def=DAYS)
-        for name, description in checks.items()
+        dg.AssetCheckSpec(name, asset=asset, description=description, blocking=name in blocking, partitions_def=DAYS)
+        for name, description in {**blocking, **warning}.items()
     ]
 
 

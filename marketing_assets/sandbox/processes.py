@@ -16,8 +16,8 @@ _STEP_FINISHED = re.compile(r' - STEP_SUCCESS - Finished execution of step "(?P<
 _STEP_TROUBLE = re.compile(r" - (?P<step>\S+) - (?P<event>STEP_FAILURE|STEP_UP_FOR_RETRY) - ")
 _LINES_OF_ERROR = 30
 _LOOK_SECONDS = 0.2
-_PATIENCE = ((signal.SIGINT, 15), (signal.SIGTERM, 10))
-"""How a process is asked to end, and the seconds it has each time."""
+_STOP_SECONDS = 30
+"""How long a process may take to end before it is killed."""
 
 
 class DagsterError(MarketingError):
@@ -26,7 +26,7 @@ class DagsterError(MarketingError):
 
 @contextmanager
 def child_process(
-    arguments: Sequence[str], environment: dict[str, str], folder: Path, log: Path
+    arguments: Sequence[str], environment: dict[str, str], folder: Path, log: Path, patience: float = _STOP_SECONDS
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run `python -m` with the arguments; at the end stop it together with everything it started.
 
@@ -37,6 +37,7 @@ def child_process(
         environment: All environment variables of the child.
         folder: Where it runs.
         log: File for all it says, begun anew.
+        patience: Seconds after which it is asked again to end.
     """
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 (the command is this program's own)
@@ -51,7 +52,7 @@ def child_process(
     try:
         yield process
     finally:
-        _stop(process)
+        _stop(process, patience)
 
 
 def materialize(
@@ -62,7 +63,8 @@ def materialize(
     Raises:
         DagsterError: the run failed; the message holds the error from the log.
     """
-    with child_process(arguments, environment, folder, log) as process:
+    # A signal that reaches Dagster within a step ends that step only (to be retried), not the run: it is asked often.
+    with child_process(arguments, environment, folder, log, patience=1) as process:
         for line in _follow(log, process):
             news = step_news(line)
             if news:
@@ -111,13 +113,12 @@ def _follow(log: Path, process: subprocess.Popen[bytes]) -> Iterator[str]:
             time.sleep(_LOOK_SECONDS)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    for number, seconds in _PATIENCE:
-        if process.poll() is not None:
-            break
-        process.send_signal(number)
+def _stop(process: subprocess.Popen[bytes], patience: float) -> None:
+    deadline = time.monotonic() + _STOP_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
+            process.wait(patience)
     # Whatever it started and left behind is still in its group.
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

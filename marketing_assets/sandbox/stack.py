@@ -102,6 +102,7 @@ class Sandbox:
             "NO_PROXY": "127.0.0.1,localhost",
             "PYTHONUNBUFFERED": "1",
             "REPORTS_URI": str(self.reports),
+            "RETRY_DELAY_SECONDS": "1",
             "SALES_REPORTS_URI": str(self.sales),
             "WAREHOUSE_DATABASE_URL": self.database_url("warehouse"),
         }

@@ -188,10 +188,9 @@ def _lay_out(delimiter: str, fields: list[str], address: str, headers: Mapping[s
     }
     lacking = {column: headers[column] for column, found in places.items() if not found}
     if lacking:
-        shown = ", ".join(repr(field[:40]) for field in fields[:30])
         raise PermanentError(
-            f"{address}: expected a header line with {_describe(headers)}; found {shown}, which lacks "
-            f"{_describe(lacking)}. Name the columns so in the export, then run again."
+            f"{address}: expected a header line with {_describe(headers)}; found {_show_names(fields)}, which "
+            f"lacks {_describe(lacking)}. Name the columns so in the export, then run again."
         )
     for column, found in places.items():
         if len(found) > 1:
@@ -374,6 +373,13 @@ def _describe(headers: Mapping[str, Collection[str]]) -> str:
     )
 
 
+def _show_names(fields: list[str]) -> str:
+    """Show the header's names; where the header is missing, these are a row's values, maybe a person's: not shown."""
+    if any(field.strip(_SPACES)[:1].isdecimal() for field in fields):
+        return "a first line that looks like a row"
+    return ", ".join(repr(field[:40]) for field in fields[:30])
+
+
 def _row_too_long(address: str, line: int) -> PermanentError:
     return PermanentError(
         f"{address}: the row of line {line} is longer than {LONGEST_ROW:,} bytes: a quote is not closed, or this is "
@@ -382,9 +388,18 @@ def _row_too_long(address: str, line: int) -> PermanentError:
 
 
 def _unreadable(file: BinaryIO, address: str, offset: int, found: str) -> PermanentError:
-    file.seek(0)
-    line = file.read(offset).count(b"\n") + 1
     return PermanentError(
-        f"{address}: expected text in UTF-8 or CP932; found at byte offset {offset:,} (line {line:,}) {found}. "
+        f"{address}: expected text in UTF-8 or CP932; found at byte offset {offset:,} "
+        f"(line {_find_line(file, offset):,}) {found}. "
         "Save the file as CSV UTF-8, then run again."
     )
+
+
+def _find_line(file: BinaryIO, offset: int) -> int:
+    """Return the number of the line that holds the byte; a file's line breaks are taken to be of one kind."""
+    file.seek(0)
+    newlines = returns = 0
+    while block := file.read(min(LONGEST_ROW, offset - file.tell())):
+        newlines += block.count(b"\n")
+        returns += block.count(b"\r")
+    return max(newlines, returns) + 1

@@ -50,18 +50,17 @@ class SalesMonth:
     def reported(self, day: date) -> bool:
         """Tell whether the sales of a day of this month are known, so that no rows mean no sales.
 
-        They are when the file holds a row of that day or later, or when the next month's file exists. A file without
-        a single row of its month reports nothing, even then: an export that failed is likelier than a month without
-        sales, and no figure may pretend that revenue was zero.
+        They are when the file holds a row of that day or later, or when the next month's file exists: a shop may be
+        closed on the last days of a month.
         """
-        return self.last_day is not None and (day <= self.last_day or self.next_month_exists)
+        return self.next_month_exists or (self.last_day is not None and day <= self.last_day)
 
 
 def read_month(place: Place, month: date) -> SalesMonth:
     """Read the sales file of a month.
 
     Takes what `csv_rows.read_batches` takes for CSV, and what `japanese_text` reads for dates and amounts. Reading
-    takes the whole file; a header without rows is no error (the first day of a month), but reports nothing.
+    takes the whole file; a header without rows is no error (the first day of a month).
 
     Args:
         place: folder or S3 prefix of the monthly files.
@@ -77,14 +76,16 @@ def read_month(place: Place, month: date) -> SalesMonth:
     next_month = (month + timedelta(days=31)).replace(day=1)
     file_name = _file_name(month)
     with _readable(place, file_name) as file:
-        dated, undated, row_count = _read_parts(file, place.uri(file_name), month)
+        parts, undated = _read_parts(file, place.uri(file_name), month)
         next_month_exists = place.exists(_file_name(next_month))
-    _refuse_unreadable_dates(undated, row_count, place.uri(file_name))
-    rows = dated.with_columns(repeats_line=_find_repeats(dated), file_name=pl.lit(file_name))
+    _refuse_unreadable_dates(undated, sum(part.height for part in parts), place.uri(file_name))
+    repeats = _find_repeats(pl.concat(parts))
+    # Part by part: a column added to the whole would make Polars copy all the others into one piece.
+    rows = pl.concat(_finish(part, repeats, file_name) for part in parts)
     last_day = rows["date"].max()
     return SalesMonth(
         file_name=file_name,
-        rows=rows.select(RAW_SALES.names),
+        rows=rows,
         undated=undated.with_columns(file_name=pl.lit(file_name)).select(UNDATED_SALES.names),
         last_day=last_day if isinstance(last_day, date) else None,
         next_month_exists=next_month_exists,
@@ -119,15 +120,14 @@ def _readable(place: Place, file_name: str) -> Iterator[BinaryIO]:
         raise TransientError(f"{address} was written while it was read. Run again once the file is complete.")
 
 
-def _read_parts(file: BinaryIO, address: str, month: date) -> tuple[pl.DataFrame, pl.DataFrame, int]:
-    """Return the month's rows (with `order_hash`), the rows of no day (with `reason`), and the count of both."""
+def _read_parts(file: BinaryIO, address: str, month: date) -> tuple[list[pl.DataFrame], pl.DataFrame]:
+    """Return the month's rows in parts (with `order_hash`), and the rows of no day (with `reason`)."""
     dated, undated = [], []
     for batch in read_batches(file, address, HEADERS):
         judged = batch.with_columns(date=parse_days(batch["order_date"])).with_columns(reason=_reason(month))
         dated.append(_with_parsed(judged.filter(pl.col("reason").is_null()).drop("reason", "misfit")))
         undated.append(judged.filter(pl.col("reason").is_not_null()))
-    rows, others = pl.concat(dated), pl.concat(undated)
-    return rows, others, rows.height + others.height
+    return dated, pl.concat(undated)
 
 
 def _reason(month: date) -> pl.Expr:
@@ -154,29 +154,35 @@ def _with_parsed(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(order_hash=pl.when(usable).then(order_id.hash()))
 
 
-def _find_repeats(rows: pl.DataFrame) -> pl.Series:
-    """Return for each row the line of the usable row it repeats: same order id, earlier date or else earlier line.
+def _find_repeats(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return `line_number` and `repeats_line` of the rows that repeat one: same order id, later date or else line.
 
     Only usable rows count, so that a broken first line does not take a good second one with it. Hashes narrow the
     rows down to the few that may repeat; among these the ids themselves decide.
     """
     hashes = rows["order_hash"].drop_nulls().sort()
     repeated = hashes.filter(hashes == hashes.shift()).unique()
-    repeats = (
+    return (
         rows.lazy()
         .filter(pl.col("order_hash").is_in(repeated.implode()))
         .select("line_number", "date", "parsed_order_id")
         .sort("date", "line_number")
         .with_columns(repeats_line=pl.col("line_number").first().over("parsed_order_id"))
         .filter(pl.col("repeats_line") != pl.col("line_number"))
+        .select("line_number", "repeats_line")
         .collect()
     )
-    lines = rows.select("line_number")
-    return lines.join(repeats, on="line_number", how="left", maintain_order="left")["repeats_line"]
 
 
-def _refuse_unreadable_dates(undated: pl.DataFrame, row_count: int, address: str) -> None:
+def _finish(part: pl.DataFrame, repeats: pl.DataFrame, file_name: str) -> pl.DataFrame:
+    """Bring a part of the month's rows to the form of RAW_SALES."""
+    lines = part.select("line_number").join(repeats, on="line_number", how="left", maintain_order="left")
+    return part.with_columns(lines["repeats_line"], file_name=pl.lit(file_name)).select(RAW_SALES.names)
+
+
+def _refuse_unreadable_dates(undated: pl.DataFrame, dated_count: int, address: str) -> None:
     """Raise if more rows than a file of this kind may have belong to no day because they cannot be read."""
+    row_count = dated_count + undated.height
     unreadable = undated.filter(pl.col("reason") != "outside_month")
     if unreadable.height <= _MOST_UNDATED * row_count:
         return

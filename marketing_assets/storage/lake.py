@@ -56,8 +56,8 @@ class Lake:
             return table.empty().lazy()
         return pl.scan_parquet(
             [self.uri(table, day) for day in wanted],
-            hive_partitioning=True,
-            hive_schema={"date": pl.Date},
+            glob=False,
+            hive_partitioning=True,  # with `date=…`; the lake's own address may have such parts too
             storage_options=self._storage_options(),
         ).select(table.names)
 

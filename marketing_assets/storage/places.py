@@ -1,5 +1,6 @@
 """Where files live: a folder, or a prefix in S3. The same few verbs for both; a file appears whole or not at all."""
 
+import errno
 import os
 import tempfile
 import uuid
@@ -12,6 +13,15 @@ from urllib.parse import urlsplit
 
 from marketing_assets.errors import PermanentError, TransientError
 
+_PERMANENT_DISK_FAULTS = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+}
 _TRANSIENT_S3_CODES = {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "RequestTimeTooSkewed"}
 
 
@@ -75,11 +85,11 @@ class FolderPlace(Place):
                 part.replace(path)
             finally:
                 part.unlink(missing_ok=True)
-        except PermissionError as error:
-            raise PermanentError(
-                f"Expected to write {path}, but: {error.strerror}. Check the folder's owner."
-            ) from error
         except OSError as error:
+            if error.errno in _PERMANENT_DISK_FAULTS:
+                raise PermanentError(
+                    f"Expected to write {path}, but: {error.strerror}. Check the folder and its owner."
+                ) from error
             raise TransientError(
                 f"Could not write {path}: {error.strerror}. Check the disk, then run again."
             ) from error
@@ -125,8 +135,8 @@ class S3Place(Place):
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
             )
-            with self._translated("connect"):
-                self._client = boto3.client("s3", config=config)
+            with self._translated("open"):
+                self._client = boto3.Session().client("s3", config=config)
         return self._client
 
     def uri(self, key: str = "") -> str:
@@ -135,12 +145,10 @@ class S3Place(Place):
 
     def exists(self, key: str) -> bool:
         """Tell whether the object is there."""
-        try:
-            with self._translated("look at", key):
-                self.client.head_object(Bucket=self.bucket, Key=self.prefix + key)
-        except FileNotFoundError:
-            return False
-        return True
+        # Asked for the object's head, S3 answers a missing bucket like a missing object.
+        with self._translated("look for", key):
+            found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix + key, MaxKeys=1)
+        return any(entry["Key"] == self.prefix + key for entry in found.get("Contents", ()))
 
     def read(self, key: str) -> bytes:
         """Return the object's bytes; raises `FileNotFoundError` without it."""
@@ -166,6 +174,8 @@ class S3Place(Place):
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
         """Download the object into a temporary folder for as long as it is needed."""
+        if not self.exists(key):
+            raise FileNotFoundError(self.uri(key))
         with tempfile.TemporaryDirectory(prefix="marketing-") as folder:
             path = Path(folder) / Path(key).name
             with self._translated("read", key):
@@ -175,12 +185,12 @@ class S3Place(Place):
     @contextmanager
     def _translated(self, verb: str, key: str = "") -> Iterator[None]:
         """Turn S3's faults into this platform's: absent, permanent or transient."""
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
+        from botocore import exceptions as boto
 
         target = self.uri(key)
         try:
             yield
-        except ClientError as error:
+        except boto.ClientError as error:
             code = error.response["Error"].get("Code", "")
             status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
             if code in {"NoSuchKey", "404", "NotFound"}:
@@ -191,10 +201,20 @@ class S3Place(Place):
                 f"S3 refused to {verb} {target}: {code} (HTTP {status}). "
                 "Check the bucket's name, AWS_ENDPOINT_URL, and the key's permissions."
             ) from error
-        except NoCredentialsError as error:
+        except boto.NoCredentialsError as error:
             raise PermanentError(f"No AWS credentials to {verb} {target}: set the AWS_* variables.") from error
-        except (HTTPClientError, BotoCoreError) as error:
+        except (
+            boto.HTTPClientError,
+            boto.ConnectionError,
+            boto.IncompleteReadError,
+            boto.CredentialRetrievalError,
+            boto.MetadataRetrievalError,
+        ) as error:
             raise TransientError(f"S3 did not answer when asked to {verb} {target}: {type(error).__name__}.") from error
+        except (boto.BotoCoreError, ValueError) as error:
+            raise PermanentError(
+                f"S3 cannot be asked to {verb} {target}: {error} Check the address and the AWS_* variables."
+            ) from error
 
 
 def open_place(uri: str) -> Place:

@@ -93,6 +93,12 @@ def test_rows_across_many_batches() -> None:
     assert rows(data, batch_bytes=16) == rows(data) == expected
 
 
+@pytest.mark.parametrize("batch_bytes", range(10, 30))
+def test_line_break_that_two_batches_share(batch_bytes: int) -> None:
+    data = b"id,name\r\n" + b"1,a\r\n" * 10
+    assert rows(data, batch_bytes) == [(line, "1", "a") for line in range(2, 12)]
+
+
 @pytest.mark.parametrize("data", [b"", b"\n\n \r\n", "\ufeff".encode()])
 def test_empty_file(data: bytes) -> None:
     assert "shop.csv: expected a header line with id (or 番号), name (or 名称); found no text at all" in fault(data)
@@ -101,6 +107,12 @@ def test_empty_file(data: bytes) -> None:
 def test_header_without_a_wanted_column_names_what_was_found() -> None:
     message = fault("番号,品名\n1,a\n".encode("cp932"))
     assert "found '番号', '品名', which lacks name (or 名称)" in message
+
+
+def test_first_row_of_a_file_without_header_is_not_repeated_in_the_message() -> None:
+    message = fault("1001,山田 太郎,2024-01-05\n".encode())
+    assert "found a first line that looks like a row" in message
+    assert "山田" not in message
 
 
 def test_wanted_column_that_comes_twice() -> None:
@@ -121,6 +133,8 @@ def test_other_kinds_of_files(data: bytes, kind: str) -> None:
 
 def test_nul_byte_is_named_with_its_place() -> None:
     assert "byte offset 10 (line 2) a NUL byte" in fault(b"id,name\n1,\0\n")
+    assert "byte offset 10 (line 2) a NUL byte" in fault(b"id,name\r1,\0\r")
+    assert "byte offset 1,500,008 (line 500,002) a NUL byte" in fault(b"id,name\n" + b"1,\n" * 500_000 + b"\0")
 
 
 def test_byte_of_neither_encoding_is_named_with_its_place() -> None:
@@ -171,8 +185,15 @@ def test_row_of_nearly_the_greatest_length_is_read() -> None:
 _LAYOUT = csv_rows._Layout(",", 3, {"id": 0, "name": 2})
 
 
-@settings(max_examples=500)
-@given(st.text('ab,;"\n\r \u3000表\ufeff', max_size=40))
+_FIELDS = st.sampled_from(["a", "", " ", "表", '"a"', '"a,b"', '"a""b"', '"a"b', 'a"b', '""', '"a\nb"', '"a', "a;b"])
+_LINES = st.lists(_FIELDS, min_size=2, max_size=4).map(",".join)
+_PIECES = st.tuples(st.sampled_from(["\n", "\r\n", "\r"]), st.lists(_LINES, max_size=5)).map(
+    lambda parts: parts[0].join(parts[1])
+)
+
+
+@settings(max_examples=1000)
+@given(st.one_of(_PIECES, st.text('ab,;"\n\r \u3000表\ufeff', max_size=40)))
 @example('a,b,"c\n')
 @example('a,b,"c')
 @example('"a"b,"c,d\n')

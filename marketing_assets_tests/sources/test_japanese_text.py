@@ -13,11 +13,13 @@ _TO_WIDE = str.maketrans("0123456789,.-/:()", "０１２３４５６７８９，
 
 
 def amount(text: str | None) -> Decimal | None:
-    return parse_amounts(pl.Series([text], dtype=pl.String)).item()
+    value: Decimal | None = parse_amounts(pl.Series([text], dtype=pl.String)).item()
+    return value
 
 
 def day(text: str | None) -> date | None:
-    return parse_days(pl.Series([text], dtype=pl.String)).item()
+    value: date | None = parse_days(pl.Series([text], dtype=pl.String)).item()
+    return value
 
 
 @pytest.mark.parametrize(

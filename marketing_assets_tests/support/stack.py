@@ -33,6 +33,7 @@ class Stack:
         self.settings = {
             "ADS_API_URL": ads.url,
             "ADS_ACCESS_TOKEN": "token-0",
+            "ADS_REQUESTS_PER_MINUTE": "100000",
             "CRM_DATABASE_URL": crm_url,
             "SALES_REPORTS_URI": sales,
             "WAREHOUSE_DATABASE_URL": warehouse_url,

@@ -71,11 +71,11 @@ class _Day:
     **asset_arguments("validated_ads", "validated", "polars", "greatexpectations", "parquet"),
     check_specs=check_specs(
         "validated_ads",
-        {
+        blocking={
             "ads_suite": "The nine expectations of the ads suite; critical ones block publication.",
             **_QUARANTINE_RATE,
-            "unattributed": "Every campaign has a channel.",
         },
+        warning={"unattributed": "Every campaign has a channel."},
     ),
 )
 @guarded(minutes=20)
@@ -107,11 +107,11 @@ def validated_ads(context: dg.AssetExecutionContext, platform: Platform, raw_ads
     **asset_arguments("validated_crm", "validated", "polars", "greatexpectations", "parquet"),
     check_specs=check_specs(
         "validated_crm",
-        {
+        blocking={
             "crm_suite": "The five expectations of the crm suite; critical ones block publication.",
             **_QUARANTINE_RATE,
-            "unattributed": "Every customer has a channel.",
         },
+        warning={"unattributed": "Every customer has a channel."},
     ),
 )
 @guarded(minutes=20)
@@ -132,9 +132,11 @@ def validated_crm(context: dg.AssetExecutionContext, platform: Platform, raw_crm
     **asset_arguments("validated_sales", "validated", "polars", "greatexpectations", "parquet"),
     check_specs=check_specs(
         "validated_sales",
-        {
+        blocking={
             "sales_suite": "The seven expectations of the sales suite; critical ones block publication.",
             **_QUARANTINE_RATE,
+        },
+        warning={
             "sales_reported": "The sales files reach the day.",
             "repeated_orders": "No order stands in the month before as well.",
         },

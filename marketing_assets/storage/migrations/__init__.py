@@ -43,7 +43,9 @@ def migrate(url: str, schema: str) -> None:
     try:
         with engine.begin() as connection:
             connection.execute(sqlalchemy.text(f"SELECT pg_advisory_xact_lock(hashtext('{schema}'))"))
-            connection.execute(sqlalchemy.text(f"CREATE SCHEMA IF NOT EXISTS {schema}"))
+            # IF NOT EXISTS would ask for the right to create schemas even where the owner has made this one.
+            if connection.scalar(sqlalchemy.text(f"SELECT to_regnamespace('{schema}')")) is None:
+                connection.execute(sqlalchemy.text(f"CREATE SCHEMA {schema}"))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             for table in (CHANNEL_MERGED, CHANNEL_KPI, DAILY_SUMMARY):
@@ -60,4 +62,6 @@ def _describe(column: str, description: str) -> "sqlalchemy.DDL":
     import sqlalchemy
 
     literal = description.replace("'", "''").replace("%", "%%")
-    return sqlalchemy.DDL(f"COMMENT ON COLUMN {column} IS '{literal}'")
+    return sqlalchemy.DDL(  # type: ignore[no-untyped-call]
+        f"COMMENT ON COLUMN {column} IS '{literal}'"
+    )

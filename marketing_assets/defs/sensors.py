@@ -1,0 +1,92 @@
+"""What the platform watches: windows that a later change of an older day has made stale."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+
+import dagster as dg
+from dagster import DagsterEventType, DagsterRunStatus, RunsFilter
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+
+from marketing_assets.defs.partitions import SETTINGS
+from marketing_assets.transforms.kpis import WINDOWS
+
+_FACTS = dg.AssetKey("channel_merged")
+_WINDOWED = [dg.AssetKey("channel_kpis"), dg.AssetKey("daily_summary"), dg.AssetKey("report")]
+_UNFINISHED = [
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+
+
+@dg.sensor(
+    name="stale_windows_sensor",
+    target=dg.AssetSelection.assets(*_WINDOWED),
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="When an older day has changed, recomputes the figures of every later day whose windows hold it.",
+)
+def stale_windows_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Ask for runs over the stale days, once nothing else is running.
+
+    A run that fails is not asked for again until an older day changes anew: its failure tells what to do.
+    """
+    instance = context.instance
+    if _is_busy(instance):
+        yield dg.SkipReason("Runs or backfills are under way: they may be what brings the windows up to date.")
+        return
+    changed, computed = (_last_materialized(instance, key) for key in (_FACTS, _WINDOWED[0]))
+    stale = find_stale_days(changed, computed, max(WINDOWS))
+    if not stale:
+        yield dg.SkipReason("Every window is newer than the days it holds.")
+        return
+    for first, last in group_days(stale, SETTINGS.backfill_days_per_run):
+        yield dg.RunRequest(
+            run_key=f"{first}…{last} after {max(changed.values())}",
+            asset_selection=_WINDOWED,
+            tags={ASSET_PARTITION_RANGE_START_TAG: str(first), ASSET_PARTITION_RANGE_END_TAG: str(last)},
+        )
+
+
+def find_stale_days(changed: Mapping[date, int], computed: Mapping[date, int], longest_window: int) -> list[date]:
+    """Find the days whose figures are older than a day of their longest window.
+
+    Args:
+        changed: When each day's facts last changed, as a number that grows with time.
+        computed: When each day's figures were last computed, by the same clock.
+        longest_window: Days of the longest window.
+
+    Returns:
+        Days of `computed`, oldest first.
+    """
+
+    def is_stale(day: date) -> bool:
+        window = (day - timedelta(days=age) for age in range(longest_window))
+        return any(changed.get(past, 0) > computed[day] for past in window)
+
+    return sorted(filter(is_stale, computed))
+
+
+def group_days(days: list[date], most: int) -> list[tuple[date, date]]:
+    """Group sorted days into ranges without gaps, of at most `most` days each (0: no limit)."""
+    ranges: list[tuple[date, date]] = []
+    for day in days:
+        if ranges and day - ranges[-1][1] == timedelta(days=1) and (not most or (day - ranges[-1][0]).days < most):
+            ranges[-1] = (ranges[-1][0], day)
+        else:
+            ranges.append((day, day))
+    return ranges
+
+
+def _is_busy(instance: dg.DagsterInstance) -> bool:
+    if instance.get_runs_count(RunsFilter(statuses=_UNFINISHED)):
+        return True
+    return bool(instance.get_backfills(filters=BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED]), limit=1))
+
+
+def _last_materialized(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[date, int]:
+    ids = instance.get_latest_storage_id_by_partition(key, DagsterEventType.ASSET_MATERIALIZATION)
+    return {date.fromisoformat(partition): number for partition, number in ids.items()}

@@ -1,0 +1,120 @@
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+
+from marketing_assets.errors import PermanentError, TransientError
+from marketing_assets.storage.migrations import HEAD, is_current, migrate
+from marketing_assets.tables import CHANNEL_KPI, CHANNEL_MERGED, DAILY_SUMMARY, Table
+from marketing_assets_tests.support.databases import run_sql
+
+MARTS = [CHANNEL_MERGED, CHANNEL_KPI, DAILY_SUMMARY]
+TYPES = {
+    pl.Date(): "date",
+    pl.String(): "text",
+    pl.Int64(): "bigint",
+    pl.Float64(): "double precision",
+    pl.Boolean(): "boolean",
+    pl.Decimal(18, 2): "numeric(18,2)",
+}
+
+_COLUMNS = """
+SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, col_description(a.attrelid, a.attnum)
+FROM pg_attribute a WHERE a.attrelid = 'marketing.{table}'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum
+"""
+_PRIMARY_KEY = """
+SELECT a.attname FROM pg_index i
+CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(number, place)
+JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+WHERE i.indisprimary AND i.indrelid = 'marketing.{table}'::regclass ORDER BY k.place
+"""
+
+
+@pytest.fixture(scope="module")
+def migrated(databases) -> str:
+    url = databases.create()
+    migrate(url, "marketing")
+    return url
+
+
+@pytest.mark.parametrize("table", MARTS, ids=lambda table: table.name)
+class TestTheDatabaseIsAsTheTablesSay:
+    def test_columns_types_and_comments(self, migrated: str, table: Table):
+        found = run_sql(migrated, _COLUMNS.format(table=table.name))
+        assert [(name, kind, comment) for name, kind, _, comment in found] == [
+            (column.name, TYPES[column.dtype], column.description) for column in table.columns
+        ]
+
+    def test_only_ratios_and_the_best_channel_may_be_null(self, migrated: str, table: Table):
+        for name, kind, not_null, _ in run_sql(migrated, _COLUMNS.format(table=table.name)):
+            assert not_null == (kind != "double precision" and name != "best_channel"), name
+
+    def test_primary_key(self, migrated: str, table: Table):
+        assert tuple(name for (name,) in run_sql(migrated, _PRIMARY_KEY.format(table=table.name))) == table.key
+
+    def test_the_table_says_what_a_row_is(self, migrated: str, table: Table):
+        [(comment,)] = run_sql(migrated, f"SELECT obj_description('marketing.{table.name}'::regclass)")
+        assert comment.startswith("One row per day")
+
+
+def test_a_schema_is_current_once_it_is_migrated(databases):
+    url = databases.create()
+    assert not is_current(url, "marketing")
+    migrate(url, "marketing")
+    assert is_current(url, "marketing")
+    assert not is_current(url, "another")
+    assert run_sql(url, "SELECT version_num FROM marketing.alembic_version") == [(HEAD,)]
+
+
+def test_migrating_again_changes_no_row(databases):
+    url = databases.create()
+    migrate(url, "marketing")
+    run_sql(
+        url,
+        "INSERT INTO marketing.mart_daily_summary (date, window_days, total_ad_cost, total_revenue, total_orders, "
+        "total_customers, impressions, clicks, conversions, days_covered, sales_days_covered) "
+        "VALUES ('2024-03-11', 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)",
+    )
+    migrate(url, "marketing")
+    assert run_sql(url, "SELECT count(*) FROM marketing.mart_daily_summary") == [(1,)]
+
+
+def test_a_schema_that_its_owner_made_is_used(databases):
+    url = databases.create("CREATE SCHEMA marketing", "CREATE TABLE marketing.something_else (id int)")
+    migrate(url, "marketing")
+    assert is_current(url, "marketing")
+    assert run_sql(url, "SELECT count(*) FROM marketing.something_else") == [(0,)]
+
+
+def test_a_role_that_owns_no_more_than_the_schema_can_migrate(databases):
+    url = databases.create("CREATE ROLE owner_of_marts LOGIN", "CREATE SCHEMA marketing AUTHORIZATION owner_of_marts")
+    owner = url.replace("postgres:@", "owner_of_marts@")
+    migrate(owner, "marketing")
+    assert is_current(owner, "marketing")
+
+
+def test_processes_that_migrate_at_once_all_succeed(databases):
+    url = databases.create()
+    program = "import sys; from marketing_assets.storage.migrations import migrate; migrate(sys.argv[1], 'marketing')"
+    started = [
+        subprocess.Popen([sys.executable, "-c", program, url], stderr=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    for process in started:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+    assert is_current(url, "marketing")
+
+
+def test_a_failed_migration_leaves_nothing_behind(databases):
+    url = databases.create("CREATE SCHEMA marketing", "CREATE TABLE marketing.mart_daily_summary (other int)")
+    with pytest.raises(PermanentError, match='relation "mart_daily_summary" already exists'):
+        migrate(url, "marketing")
+    assert run_sql(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'marketing'") == [("mart_daily_summary",)]
+
+
+def test_a_database_that_is_away_is_a_transient_fault(unused_port):
+    with pytest.raises(TransientError, match="refused") as raised:
+        migrate(f"postgresql://me:topsecret@127.0.0.1:{unused_port}/warehouse", "marketing")
+    assert "topsecret" not in str(raised.value)

@@ -1,0 +1,194 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from marketing_assets.errors import PermanentError, TransientError
+from marketing_assets.storage.places import FolderPlace, S3Place, open_place
+from marketing_assets_tests.support.polling import polling
+
+
+def test_a_file_comes_back_as_it_was_written(root):
+    place = open_place(root)
+    place.write("raw/date=2024-03-10/売上 1.csv", b"\x00\xff")
+
+    assert place.exists("raw/date=2024-03-10/売上 1.csv")
+    assert place.read("raw/date=2024-03-10/売上 1.csv") == b"\x00\xff"
+    assert place.uri("raw/date=2024-03-10/売上 1.csv") == f"{root}/raw/date=2024-03-10/売上 1.csv"
+    with place.local_copy("raw/date=2024-03-10/売上 1.csv") as path:
+        assert path.read_bytes() == b"\x00\xff"
+
+
+def test_a_second_write_replaces_the_file(root):
+    place = open_place(root)
+    place.write("report.txt", b"a long first version")
+    place.write("report.txt", b"short")
+    assert place.read("report.txt") == b"short"
+    assert place.keys() == ["report.txt"]
+
+
+def test_keys_are_listed_below_a_folder_and_sorted(root):
+    place = open_place(root)
+    for key in ("ads/date=2024-03-11/part-0", "ads/date=2024-03-10/part-0", "ads_old/date=2024-03-10/part-0", "top"):
+        place.write(key, b"")
+    assert place.keys("ads/") == ["ads/date=2024-03-10/part-0", "ads/date=2024-03-11/part-0"]
+    assert place.keys() == ["ads/date=2024-03-10/part-0", *place.keys("ads/")[1:], *place.keys("ads_old/"), "top"]
+    assert place.keys("nothing/here/") == []
+
+
+def test_what_is_not_there_is_not_there(root):
+    place = open_place(root)
+    place.write("part-0.parquet", b"")
+
+    assert not place.exists("part-0")  # the beginning of a key is not the key
+    assert not place.exists("absent")
+    with pytest.raises(FileNotFoundError):
+        place.read("absent")
+    with pytest.raises(FileNotFoundError), place.local_copy("absent"):
+        pass
+
+
+def test_many_keys_are_listed_in_full(s3):
+    place = open_place(f"s3://{s3.new_bucket()}")
+    place.client.meta.events.register(
+        "before-parameter-build.s3.ListObjectsV2", lambda params, **_: params.update(MaxKeys=2)
+    )
+    for number in range(5):
+        place.write(f"{number}", b"")
+    assert place.keys() == ["0", "1", "2", "3", "4"]  # read in three answers
+
+
+def test_readers_never_see_a_part_of_a_file(root):
+    place = open_place(root)
+    versions = [bytes([number]) * 300_000 for number in range(12)]
+    place.write("part-0.parquet", versions[0])
+    seen: list[bytes] = []
+
+    with polling(lambda: seen.append(open_place(root).read("part-0.parquet"))):
+        for version in versions[1:]:
+            place.write("part-0.parquet", version)
+
+    assert len(seen) > 1
+    assert set(seen) <= set(versions)
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    place = FolderPlace(tmp_path)
+    place.write("day/part-0.parquet", b"old")
+
+    def full_disk(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(TransientError, match=r"No space left on device\. Check the disk"):
+        place.write("day/part-0.parquet", b"new")
+    assert place.read("day/part-0.parquet") == b"old"
+    assert [path.name for path in (tmp_path / "day").iterdir()] == ["part-0.parquet"]
+
+
+def test_parts_of_a_killed_write_are_no_files(tmp_path: Path):
+    (tmp_path / ".part-0.parquet.4f2c.part").write_bytes(b"half")
+    (tmp_path / "part-0.parquet").write_bytes(b"whole")
+    assert FolderPlace(tmp_path).keys() == ["part-0.parquet"]
+
+
+def test_a_folder_that_is_a_file_is_a_permanent_fault(tmp_path: Path):
+    (tmp_path / "lake").write_text("not a folder")
+    with pytest.raises(PermanentError, match=rf"Expected to write {tmp_path}/lake/day/part-0\.parquet"):
+        FolderPlace(tmp_path / "lake").write("day/part-0.parquet", b"")
+
+
+def test_a_folder_that_nobody_may_write_is_a_permanent_fault():
+    # Not even root makes folders here.
+    with pytest.raises(PermanentError, match=r"Expected to write /sys/lake/part-0\.parquet, but: .*Check the folder"):
+        FolderPlace(Path("/sys")).write("lake/part-0.parquet", b"")
+
+
+def test_a_missing_bucket_is_a_permanent_fault(s3):
+    place = open_place("s3://no-such-bucket/lake")
+    for ask in every_verb(place):
+        with pytest.raises(PermanentError, match=r"s3://no-such-bucket/lake.*NoSuchBucket.*Check the bucket's name"):
+            ask()
+
+
+def test_a_refused_key_is_a_permanent_fault_and_its_secret_is_not_told(s3):
+    place = open_place(f"s3://{s3.new_bucket()}/lake")
+    s3.check_keys("0")
+    try:
+        for ask in every_verb(place):
+            with pytest.raises(PermanentError, match=r"HTTP 403") as raised:
+                ask()
+            assert "made-up-secret" not in str(raised.value)
+    finally:
+        s3.check_keys("inf")
+
+
+def test_no_credentials_are_a_permanent_fault(s3, monkeypatch):
+    bucket = s3.new_bucket()
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(PermanentError, match=r"No AWS credentials to write .*: set the AWS_\* variables"):
+        open_place(f"s3://{bucket}").write("report.txt", b"")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("AWS_SECRET_ACCESS_KEY", None, "Partial credentials found in env"),
+        ("AWS_PROFILE", "nobody", r"The config profile \(nobody\) could not be found"),
+        ("AWS_ENDPOINT_URL", "no address", "Invalid endpoint: no address"),
+    ],
+)
+def test_settings_that_boto_cannot_use_are_a_permanent_fault(s3, monkeypatch, name, value, message):
+    bucket = s3.new_bucket()
+    monkeypatch.delenv(name, raising=False)
+    if value is not None:
+        monkeypatch.setenv(name, value)
+    with pytest.raises(PermanentError, match=rf"cannot be asked to .*{message}.* Check the address and the AWS_"):
+        open_place(f"s3://{bucket}").write("report.txt", b"")
+
+
+def test_a_bucket_name_that_cannot_be_is_a_permanent_fault(s3):
+    with pytest.raises(PermanentError, match="Invalid bucket name"):
+        open_place("s3://my bucket/lake").write("report.txt", b"")
+
+
+def test_an_endpoint_that_is_away_is_a_transient_fault(s3, monkeypatch, unused_port):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unused_port}")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    place = open_place("s3://bucket/lake")
+    place.client.meta.config.retries["total_max_attempts"] = 1
+    with pytest.raises(TransientError, match=r"S3 did not answer when asked to write s3://bucket/lake/report\.txt"):
+        place.write("report.txt", b"")
+
+
+def test_addresses_of_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    assert open_place("/data/lake").uri("a/b") == "/data/lake/a/b"
+    assert open_place("file:///data/lake").uri("a/b") == "/data/lake/a/b"
+    assert open_place("lake").uri() == f"{tmp_path}/lake"
+    assert open_place("~/lake").uri() == "/home/me/lake"
+    assert open_place("s3://bucket").uri("a/b") == "s3://bucket/a/b"
+    assert open_place("s3://bucket/deep/prefix/").uri("a/b") == "s3://bucket/deep/prefix/a/b"
+
+
+@pytest.mark.parametrize("uri", ["https://example.com/lake", "gs://bucket/lake"])
+def test_other_schemes_are_refused(uri):
+    with pytest.raises(PermanentError, match=r"Expected a folder or an s3:// address"):
+        open_place(uri)
+
+
+def every_verb(place: S3Place) -> list[Callable[[], object]]:
+    def copy() -> None:
+        with place.local_copy("key"):
+            pass
+
+    return [
+        lambda: place.write("key", b""),
+        lambda: place.read("key"),
+        lambda: place.exists("key"),
+        lambda: place.keys(),
+        copy,
+    ]

@@ -1,0 +1,277 @@
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+
+from marketing_assets.errors import PermanentError, TransientError
+from marketing_assets.storage.warehouse import Warehouse
+from marketing_assets.tables import CENTS, CHANNEL_KPI, CHANNEL_MERGED, DAILY_SUMMARY, Table
+from marketing_assets_tests.support.databases import run_sql
+from marketing_assets_tests.support.polling import polling
+
+MONDAY, TUESDAY, WEDNESDAY = date(2024, 3, 11), date(2024, 3, 12), date(2024, 3, 13)
+
+
+@pytest.fixture
+def url(databases) -> str:
+    return databases.create()
+
+
+@pytest.fixture
+def warehouse(url: str) -> Warehouse:
+    return Warehouse(url, "marketing")
+
+
+def channels(day: date, **ad_costs: str) -> pl.DataFrame:
+    """Make a CHANNEL_MERGED row for each channel=ad_cost; every other figure is 0."""
+    return rows_of(CHANNEL_MERGED, *({"date": day, "channel": name, "ad_cost": cost} for name, cost in ad_costs.items()))
+
+
+def rows_of(table: Table, *rows: dict[str, Any]) -> pl.DataFrame:
+    zeros = {name: False if dtype == pl.Boolean else 0 for name, dtype in table.schema.items()}
+    zeros |= {name: None for name, dtype in table.schema.items() if dtype == pl.String}
+    filled = [
+        {name: Decimal(value) if table.schema[name] == CENTS else value for name, value in (zeros | row).items()}
+        for row in rows
+    ]
+    return pl.DataFrame(filled, schema=table.schema, orient="row")
+
+
+def costs(url: str, schema: str = "marketing") -> list[tuple]:
+    return run_sql(url, f"SELECT date, channel, ad_cost FROM {schema}.mart_channel_merged ORDER BY 1, 2")
+
+
+def at_once(*actions: Callable[[], object]) -> None:
+    """Run actions in threads that start together; raises the first one's error."""
+    barrier = threading.Barrier(len(actions))
+
+    def run(action: Callable[[], object]) -> None:
+        barrier.wait()
+        action()
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        list(pool.map(run, actions))
+
+
+def test_rows_come_back_as_they_were_written(warehouse):
+    kpis = rows_of(
+        CHANNEL_KPI,
+        {"date": MONDAY, "channel": "Google", "window_days": 1, "ad_cost": "5100.50", "roas": 19.607, "cac": None},
+        {"date": MONDAY, "channel": "Google", "window_days": 28, "ad_cost": "-0.01", "roas": None},
+        {"date": MONDAY, "channel": "紙媒体 'A'; --", "window_days": 1, "impressions": 9_000_000_000_000_000_000},
+    )
+    warehouse.replace_days(CHANNEL_KPI, [MONDAY], kpis)
+    assert warehouse.read(CHANNEL_KPI, MONDAY, MONDAY).equals(kpis)
+
+
+@pytest.mark.parametrize("amount", ["9999999999999999.99", "-9999999999999999.99", "1234567890123456.78", "0.01"])
+def test_money_is_exact_to_the_cent_at_16_digits(warehouse, url, amount):
+    warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google=amount))
+    assert costs(url) == [(MONDAY, "Google", Decimal(amount))]
+    assert warehouse.read(CHANNEL_MERGED, MONDAY, MONDAY)["ad_cost"].to_list() == [Decimal(amount)]
+
+
+def test_exactly_the_named_days_are_replaced(warehouse, url):
+    for day in (MONDAY, TUESDAY, WEDNESDAY):
+        warehouse.replace_days(CHANNEL_MERGED, [day], channels(day, Google="1", Facebook="2"))
+
+    both = pl.concat([channels(MONDAY, Google="10"), channels(WEDNESDAY, Organic="0", Google="30")])
+    warehouse.replace_days(CHANNEL_MERGED, [WEDNESDAY, MONDAY], both)
+
+    assert costs(url) == [
+        (MONDAY, "Google", 10),
+        (TUESDAY, "Facebook", 2),
+        (TUESDAY, "Google", 1),
+        (WEDNESDAY, "Google", 30),
+        (WEDNESDAY, "Organic", 0),
+    ]
+
+
+def test_a_rewrite_changes_nothing(warehouse, url):
+    for _ in range(2):
+        warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="1", Facebook="2"))
+    assert costs(url) == [(MONDAY, "Facebook", 2), (MONDAY, "Google", 1)]
+
+
+def test_a_day_without_rows_empties_that_day(warehouse, url):
+    warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="1"))
+    warehouse.replace_days(CHANNEL_MERGED, [TUESDAY], channels(TUESDAY, Google="2"))
+    warehouse.replace_days(CHANNEL_MERGED, [MONDAY], CHANNEL_MERGED.empty())
+    assert costs(url) == [(TUESDAY, "Google", 2)]
+
+
+def test_no_days_are_nothing_to_do(warehouse, url):
+    warehouse.replace_days(CHANNEL_MERGED, [], CHANNEL_MERGED.empty())
+    assert run_sql(url, "SELECT nspname FROM pg_namespace WHERE nspname = 'marketing'") == []
+
+
+def test_reading_takes_the_days_of_a_range_in_the_order_of_the_key(warehouse):
+    days = [MONDAY, TUESDAY, WEDNESDAY]
+    rows = pl.concat([channels(day, Google="1", Facebook="2") for day in days])
+    warehouse.replace_days(CHANNEL_MERGED, days, rows)
+    read = warehouse.read(CHANNEL_MERGED, MONDAY, TUESDAY)
+    assert read.select("date", "channel").rows() == [
+        (MONDAY, "Facebook"),
+        (MONDAY, "Google"),
+        (TUESDAY, "Facebook"),
+        (TUESDAY, "Google"),
+    ]
+    assert warehouse.read(CHANNEL_MERGED, date(2023, 1, 1), date(2023, 12, 31)).equals(CHANNEL_MERGED.empty())
+
+
+def test_rows_of_other_days_are_refused(warehouse):
+    with pytest.raises(ValueError, match="rows of other days than"):
+        warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(TUESDAY, Google="1"))
+
+
+def test_rows_of_another_type_are_refused(warehouse):
+    rows = channels(MONDAY, Google="1").with_columns(pl.col("ad_cost").cast(pl.Float64))
+    with pytest.raises(ValueError, match="mart_channel_merged: expected the columns"):
+        warehouse.replace_days(CHANNEL_MERGED, [MONDAY], rows)
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        (channels(TUESDAY, Google="3").vstack(channels(TUESDAY, Google="4")), "duplicate key"),
+        (channels(TUESDAY, Google="3").with_columns(clicks=pl.lit(None, pl.Int64)), 'null value in column "clicks"'),
+    ],
+    ids=["the same channel twice", "a null where a figure must be"],
+)
+def test_a_row_that_fails_leaves_every_day_as_it_was(warehouse, url, bad, told):
+    before = pl.concat([channels(MONDAY, Google="1"), channels(TUESDAY, Google="2")])
+    warehouse.replace_days(CHANNEL_MERGED, [MONDAY, TUESDAY], before)
+
+    rows = pl.concat([channels(MONDAY, Google="10"), bad])
+    with pytest.raises(PermanentError, match=rf"PostgreSQL refused the warehouse \(WAREHOUSE_DATABASE_URL\): .*{told}"):
+        warehouse.replace_days(CHANNEL_MERGED, [MONDAY, TUESDAY], rows)
+
+    assert costs(url) == [(MONDAY, "Google", 1), (TUESDAY, "Google", 2)]
+
+
+def test_readers_never_see_half_a_day(warehouse, url):
+    """Every version of the day has five channels that cost the same."""
+    names = ["Google", "Facebook", "Instagram", "Referral", "Other"]
+    versions = [channels(MONDAY, **dict.fromkeys(names, str(cost))) for cost in range(1, 9)]
+    warehouse.replace_days(CHANNEL_MERGED, [MONDAY], versions[0])
+    seen = set()
+
+    with polling(lambda: seen.add(tuple(cost for _, _, cost in costs(url)))):
+        for version in versions[1:]:
+            warehouse.replace_days(CHANNEL_MERGED, [MONDAY], version)
+
+    assert seen <= {(cost,) * 5 for cost in range(1, 9)}
+
+
+def test_writers_of_one_day_take_turns(url):
+    # The second half of them meets a day that has rows already.
+    for _ in range(2):
+        writers = [
+            lambda cost=cost: Warehouse(url, "marketing").replace_days(
+                CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google=cost, Facebook=cost)
+            )
+            for cost in "1234"
+        ]
+        at_once(*writers)
+    (_, _, facebook), (_, _, google) = costs(url)
+    assert facebook == google
+
+
+def test_writers_of_different_days_all_succeed(url):
+    at_once(
+        *(
+            lambda day=day: Warehouse(url, "marketing").replace_days(CHANNEL_MERGED, [day], channels(day, Google="1"))
+            for day in (MONDAY, TUESDAY, WEDNESDAY)
+        )
+    )
+    assert costs(url) == [(MONDAY, "Google", 1), (TUESDAY, "Google", 1), (WEDNESDAY, "Google", 1)]
+
+
+def test_a_role_without_rights_is_a_permanent_fault(warehouse, url):
+    warehouse.read(CHANNEL_MERGED, MONDAY, MONDAY)
+    run_sql(
+        url,
+        "CREATE ROLE reader_of_marts LOGIN PASSWORD 'pa%ss w/rd'",
+        "GRANT USAGE ON SCHEMA marketing TO reader_of_marts",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA marketing TO reader_of_marts",
+    )
+    reader = Warehouse(url.replace("postgres:@", "reader_of_marts:pa%25ss%20w%2Frd@"), "marketing")
+
+    assert reader.read(CHANNEL_MERGED, MONDAY, MONDAY).is_empty()
+    with pytest.raises(PermanentError, match=r"permission denied.*Check the URL, the role's grants") as raised:
+        reader.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="1"))
+    assert_no_password(raised.value)
+
+
+def test_a_role_that_may_not_migrate_is_a_permanent_fault(url):
+    run_sql(url, "CREATE ROLE no_maker LOGIN PASSWORD 'pa%ss w/rd'")
+    newcomer = Warehouse(url.replace("postgres:@", "no_maker:pa%25ss%20w%2Frd@"), "marketing")
+    with pytest.raises(PermanentError, match=r"permission denied for database.*Check the URL, the role's") as raised:
+        newcomer.read(CHANNEL_MERGED, MONDAY, MONDAY)
+    assert_no_password(raised.value)
+
+
+def test_a_database_that_does_not_exist_is_a_permanent_fault(url):
+    missing = Warehouse(url.replace(url.split("/")[3].split("?")[0], "no_such_database"), "marketing")
+    with pytest.raises(PermanentError, match='database "no_such_database" does not exist'):
+        missing.read(CHANNEL_MERGED, MONDAY, MONDAY)
+
+
+def test_a_database_that_is_away_is_a_transient_fault(unused_port):
+    away = Warehouse(f"postgresql://me:pa%25ss%20w%2Frd@127.0.0.1:{unused_port}/warehouse", "marketing")
+    with pytest.raises(TransientError, match=r"PostgreSQL did not answer as the warehouse .*refused") as raised:
+        away.read(CHANNEL_MERGED, MONDAY, MONDAY)
+    assert_no_password(raised.value)
+
+
+def test_a_connection_that_is_cut_is_a_transient_fault_and_changes_nothing(warehouse, url):
+    warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="1"))
+    end_writers = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'"
+    )
+    with polling(lambda: run_sql(url, end_writers)), holding_the_table(url), pytest.raises(TransientError):
+        warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="2"))
+    assert costs(url) == [(MONDAY, "Google", 1)]
+
+
+def test_another_schema_than_the_default(url):
+    mine, other = Warehouse(url, "team_a"), Warehouse(url, "marketing")
+    mine.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="1"))
+    other.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="2"))
+    assert (costs(url, "team_a"), costs(url)) == ([(MONDAY, "Google", 1)], [(MONDAY, "Google", 2)])
+    assert mine.read(CHANNEL_MERGED, MONDAY, MONDAY)["ad_cost"].to_list() == [1]
+    assert run_sql(url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
+
+
+def test_every_mart_takes_its_table(warehouse):
+    for table in (CHANNEL_MERGED, CHANNEL_KPI, DAILY_SUMMARY):
+        row = rows_of(table, {"date": MONDAY, **({"channel": "Google"} if "channel" in table.key else {})})
+        warehouse.replace_days(table, [MONDAY], row)
+        assert warehouse.read(table, MONDAY, MONDAY).equals(row)
+
+
+class holding_the_table:  # noqa: N801 (reads as a verb)
+    """Lock the mart against writers while the block runs."""
+
+    def __init__(self, url: str) -> None:
+        import psycopg2
+
+        self._connection = psycopg2.connect(url)
+
+    def __enter__(self) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE marketing.mart_channel_merged IN SHARE MODE")
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+
+def assert_no_password(error: Exception) -> None:
+    assert "pa%25ss%20w%2Frd" not in str(error)
+    assert "pa%ss w/rd" not in str(error)
