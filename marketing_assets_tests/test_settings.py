@@ -103,7 +103,7 @@ def test_a_client_at_a_token_endpoint_needs_id_and_secret(monkeypatch):
         ("BACKFILL_DAYS_PER_RUN", "-17", "greater than or equal to 0"),
         ("WAREHOUSE_SCHEMA", "Robert'); DROP TABLE", "String should match pattern"),
         ("RETRY_DELAY_SECONDS", "soonish", "Input should be a valid integer"),
-        ("ADS_REQUESTS_PER_MINUTE", "0", "greater than or equal to 1"),
+        ("ADS_REQUESTS_PER_MINUTE", "-17", "greater than or equal to 1"),
         ("ADS_MAX_WAIT_SECONDS", "-17", "greater than or equal to 0"),
         ("LTV_COHORT_DAYS", "ninety", "Input should be a valid integer"),
         ("QUARANTINE_MAX_PERCENT", "101.5", "less than or equal to 100"),
@@ -117,7 +117,7 @@ def test_an_unreadable_value_is_named_without_its_content(monkeypatch, name, val
     assert message.startswith(f"Unreadable settings: {name}: ")
     assert message.endswith(". The README lists every setting and its form.")
     assert told in message
-    assert value not in message.replace("should be 1, 7, 28", "").replace("equal to 0", "")
+    assert value not in message
 
 
 def test_missing_and_unreadable_settings_are_told_together(monkeypatch):

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 import polars as pl
 
 from marketing_assets.defs.faults import step_faults
@@ -93,6 +92,7 @@ def _table_of(context: dg.InputContext | dg.OutputContext) -> Table:
 
 def _as_asked(context: dg.InputContext, frame: pl.LazyFrame) -> Any:
     asked = context.dagster_type.typing_type
-    if asked is pd.DataFrame:
-        return frame.collect().to_pandas()
-    return frame.collect() if asked is pl.DataFrame else frame
+    if asked is pl.DataFrame:
+        return frame.collect()
+    # pandas is recognized by name: importing it costs every process a second, and only notebooks ask for it.
+    return frame.collect().to_pandas() if asked.__module__.split(".")[0] == "pandas" else frame

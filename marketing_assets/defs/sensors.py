@@ -5,7 +5,6 @@ from datetime import date, timedelta
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterRunStatus, RunsFilter
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from marketing_assets.defs.partitions import SETTINGS
@@ -84,6 +83,9 @@ def group_days(days: list[date], most: int) -> list[tuple[date, date]]:
 def _is_busy(instance: dg.DagsterInstance) -> bool:
     if instance.get_runs_count(RunsFilter(statuses=_UNFINISHED)):
         return True
+    # Dagster offers backfills to the UI only, and importing them costs every process a sixth of a second.
+    from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+
     return bool(instance.get_backfills(filters=BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED]), limit=1))
 
 

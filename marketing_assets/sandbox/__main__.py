@@ -15,7 +15,7 @@ from typing import NoReturn
 import requests
 
 from marketing_assets.errors import MarketingError, SettingsError
-from marketing_assets.sandbox.processes import DagsterError, child_process, error_in, materialize
+from marketing_assets.sandbox.processes import DagsterError, child_process, error_in, run_to_end
 from marketing_assets.sandbox.stack import Sandbox, open_sandbox, yesterday
 
 _DEFINITIONS = ("-m", "marketing_assets.definitions")
@@ -53,7 +53,7 @@ def demo(folder: Path, days: int) -> None:
             raise SettingsError(f"Expected --days from 1 to {most}, found {days}: the sandbox starts {most} days ago.")
         progress.say(f"Materializing {days} days, {first} … {newest}, with Dagster …")
         command = ("dagster", "asset", "materialize", *_DEFINITIONS, "--select", "*")
-        materialize(
+        run_to_end(
             (*command, "--partition-range", f"{first}...{newest}"),
             sandbox.environment(),
             sandbox.folder,
@@ -76,10 +76,13 @@ def ui(folder: Path) -> None:
     progress.say("Starting PostgreSQL and the ads API, filling the CRM, writing the sales files …")
     with open_sandbox(folder) as sandbox:
         progress.say("Starting the Dagster UI and daemon …")
+        environment = sandbox.environment()
+        tidy_up = ("marketing_assets.sandbox.abandoned_runs",)
+        run_to_end(tidy_up, environment, sandbox.folder, sandbox.log("abandoned_runs"))
         port = _free_port()
         log = sandbox.log("ui")
         command = ("dagster", "dev", *_DEFINITIONS, "-h", "127.0.0.1", "-p", str(port))
-        with child_process(command, sandbox.environment(), sandbox.folder, log) as process:
+        with child_process(command, environment, sandbox.folder, log) as process:
             _await_ui(f"http://127.0.0.1:{port}", process, log)
             progress.say(f"The Dagster UI is at http://127.0.0.1:{port} (its log: {log}). Ctrl-C ends it.")
             _print_places(sandbox, sandbox.reports)

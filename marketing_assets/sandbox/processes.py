@@ -55,10 +55,14 @@ def child_process(
         _stop(process, patience)
 
 
-def materialize(
-    arguments: Sequence[str], environment: dict[str, str], folder: Path, log: Path, say: Callable[[str], None]
+def run_to_end(
+    arguments: Sequence[str],
+    environment: dict[str, str],
+    folder: Path,
+    log: Path,
+    say: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Run Dagster to its end, with a line said for each step that finishes or fails.
+    """Run a Dagster command to its end, with a line said for each step that finishes or fails.
 
     Raises:
         DagsterError: the run failed; the message holds the error from the log.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from marketing_assets.sandbox.processes import DagsterError, child_process, error_excerpt, materialize, step_news
+from marketing_assets.sandbox.processes import DagsterError, child_process, error_excerpt, run_to_end, step_news
 from marketing_assets_tests.sandbox.lifetimes import ends, is_running
 
 HEAD = "2026-01-20 07:00:00 +0900 - dagster - DEBUG - __ASSET_JOB - 49834713 - 7933"
@@ -53,7 +53,7 @@ def test_steps_are_told_and_the_whole_output_is_logged(tmp_path: Path):
     line = f'{HEAD} - raw_ads - STEP_SUCCESS - Finished execution of step "raw_ads" in 88ms.'
     told: list[str] = []
 
-    materialize(
+    run_to_end(
         program(tmp_path, f"print('はじめ')\nprint({line!r})"),
         dict(os.environ),
         tmp_path,
@@ -69,7 +69,7 @@ def test_a_failed_run_is_an_error_that_shows_what_went_wrong(tmp_path: Path):
     failing = program(tmp_path, "print('x - dagster - ERROR - boom')\nraise SystemExit(3)")
 
     with pytest.raises(DagsterError, match=r"status 3(?s:.)*ERROR - boom"):
-        materialize(failing, dict(os.environ), tmp_path, tmp_path / "log", print)
+        run_to_end(failing, dict(os.environ), tmp_path, tmp_path / "log", print)
 
 
 LEAVES_A_CHILD_BEHIND = """
@@ -97,6 +97,6 @@ def test_a_child_and_what_it_started_end_with_the_block(tmp_path: Path):
 def test_a_child_that_ended_by_itself_leaves_nothing_behind_either(tmp_path: Path):
     arguments = program(tmp_path, "import subprocess\nprint(subprocess.Popen(['sleep', '1000']).pid, flush=True)")
 
-    materialize(arguments, dict(os.environ), tmp_path, tmp_path / "log", print)
+    run_to_end(arguments, dict(os.environ), tmp_path, tmp_path / "log", print)
 
     assert ends(int(first_line(tmp_path / "log")))

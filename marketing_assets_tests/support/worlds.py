@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
+from random import Random
 
 from hypothesis import strategies as st
 
@@ -63,3 +64,45 @@ def _dates_around(days: list[date], cohort_days: int) -> st.SearchStrategy:
     """Draw dates on the days and at the edges of their cohorts: the last day outside, the first inside, tomorrow."""
     edges = st.sampled_from([1, 0, 0, -1, -5, 1 - cohort_days, -cohort_days, -cohort_days - 30])
     return st.tuples(st.sampled_from(days), edges).map(lambda drawn: drawn[0] + timedelta(days=drawn[1]))
+
+
+RULES = [("CMP-1*", "Referral"), ("*sale*", "Other")]
+"""Lines of CAMPAIGN_CHANNELS_CSV for the worlds of `seeded_world`."""
+
+
+def seeded_world(seed: int, days: list[date], cohort_days: int) -> World:
+    """Make a world of some days that is the same for the same seed: 12 campaigns a day, 30 customers, 60 sales."""
+    chance = Random(seed)
+    edges = [None, date(2020, 2, 29), days[-1] + timedelta(days=1), *days]
+    edges += [day - timedelta(days=cohort_days - inside) for day in days for inside in (0, 1)]
+    keys = [f"C-{number}" for number in range(30)]
+    customers = [(key, chance.choice(edges), chance.choice(["CMP-1", None]), chance.choice(CHANNELS)) for key in keys]
+    orders = [
+        (f"CO-{number}", chance.choice(keys), _cents(chance), chance.choice([*days, date(2023, 12, 31)]))
+        for number in range(60)
+    ]
+    # Some sales of one order twice, some returns, some customers that the CRM never heard of.
+    sales = [
+        (f"O-{chance.randrange(55)}", chance.choice([*keys, "X-1"]), chance.choice(days), _cents(chance, -50))
+        for _ in range(60)
+    ]
+    return World({day: [_campaign_row(chance, day, n) for n in range(12)] for day in days}, customers, orders, sales)
+
+
+def _campaign_row(chance: Random, day: date, number: int) -> AdsRow:
+    channel = chance.choice(CHANNELS)
+    cost = chance.choice([0, 0.005, 0.1234567890123456, -12.345, round(chance.uniform(0, 1000), 2)])
+    return {
+        "campaign_id": f"CMP-{number}",
+        "campaign_name": chance.choice(["Winter sale", "Brand"]),
+        "date": str(day),
+        "impressions": chance.randrange(5000),
+        "clicks": chance.randrange(100),
+        "cost": cost,
+        "conversions": chance.choice([0, 1, 2.5]),
+        **({} if channel is None else {"acquisition_channel": channel}),
+    }
+
+
+def _cents(chance: Random, least: int = 0) -> Decimal:
+    return Decimal(chance.randrange(100 * least, 50_000)) / 100
