@@ -108,10 +108,10 @@ LAYOUTS = (
 )
 
 _NOTES = ("", "", "", "", "ギフト包装", "店頭受取", "配送, 午前指定")
-_Spelling = TypeVar("_Spelling")
-
 _FLAWS = ("missing_order_id", "missing_customer_id", "missing_revenue", "unreadable_revenue", "duplicate_order_id")
 _ROWS_PER_FLAW = 25
+
+_Spelling = TypeVar("_Spelling")
 
 
 @dataclass(frozen=True)
@@ -242,6 +242,7 @@ def _misdated(day: date, layout: Layout, random: Random) -> list[SalesRow]:
     chance = random.random()
     if chance > 0.12:
         return []
+    # Ordered by telephone, typed in by hand.
     order = Order(f"TEL-{day:%Y%m%d}-01", f"M{random.randrange(10_000, 100_000)}", 4_800, _noon(day), CATEGORIES[0])
     row = _row(order, layout, random)
     if chance > 0.09:

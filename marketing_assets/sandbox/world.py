@@ -59,11 +59,13 @@ class Fleet:
     cvr: float
 
 
+_ORGANIC = Channel("Organic", 1.80, 1.00, 15_000)
+
 CHANNELS = (
     Channel("Google", 1.90, 1.15, 18_000),
     Channel("Facebook", 1.35, 0.70, 9_000),
     Channel("Instagram", 1.05, 0.90, 13_000),
-    Channel("Organic", 1.80, 1.00, 15_000),
+    _ORGANIC,
     Channel("Referral", 0.90, 1.30, 16_000),
     Channel("Other", 0.35, 0.70, 8_000),
     Channel(None, 0.15, 0.80, 6_000),
@@ -204,7 +206,7 @@ class World:
         random = self.random("customers", day)
         if day == self.first_day:
             for number in range(1, _CUSTOMERS_OF_OLD + 1):
-                yield _customer(f"C000000{number:02d}", None, CHANNELS[3], day, None, random)
+                yield _customer(f"C000000{number:02d}", None, _ORGANIC, day, None, random)
         arrivals = [channel for channel in CHANNELS for _ in range(_poisson(channel.new_customers, random))]
         random.shuffle(arrivals)
         for number, channel in enumerate(arrivals, start=1):

@@ -14,7 +14,7 @@ def test_runs_under_way_are_canceled_and_all_others_stay(tmp_path: Path, monkeyp
             status.STARTING,
             status.STARTED,
             status.CANCELING,
-            status.QUEUED,
+            status.NOT_STARTED,
             status.SUCCESS,
             status.FAILURE,
         ):
@@ -27,7 +27,7 @@ def test_runs_under_way_are_canceled_and_all_others_stay(tmp_path: Path, monkeyp
             "STARTING": status.CANCELED,
             "STARTED": status.CANCELED,
             "CANCELING": status.CANCELED,
-            "QUEUED": status.QUEUED,
+            "NOT_STARTED": status.NOT_STARTED,
             "SUCCESS": status.SUCCESS,
             "FAILURE": status.FAILURE,
         }

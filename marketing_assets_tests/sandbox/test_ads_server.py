@@ -8,7 +8,8 @@ import requests
 
 from marketing_assets.sandbox.ads_server import AdsApi, serving
 from marketing_assets.sandbox.world import World
-from marketing_assets.sources.ads_api import AdsClient, TokenGrant
+from marketing_assets.sources.ads_api import AdsClient
+from marketing_assets.sources.oauth import TokenGrant
 
 A_DAY = date(2026, 1, 20)
 

@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from marketing_assets.errors import PermanentError
-from marketing_assets.sandbox.__main__ import main
 from marketing_assets.sandbox.stack import Sandbox, open_sandbox
 from marketing_assets.settings import Settings, load_settings
 from marketing_assets.sources.ads_api import AdsClient
@@ -93,12 +92,3 @@ def test_a_folder_that_is_no_sandbox_is_refused(tmp_path: Path, content: str):
 
     with pytest.raises(PermanentError, match="Delete the sandbox folder"), open_sandbox(tmp_path):
         pass
-
-
-@pytest.mark.parametrize("days", ["0", "-1", "many"])
-def test_a_wrong_number_of_days_is_refused(days: str, capsys: pytest.CaptureFixture[str]):
-    with pytest.raises(SystemExit) as ending:
-        main(["demo", "--days", days])
-
-    assert ending.value.code == 2
-    assert f"expected a whole number from 1, found '{days}'" in capsys.readouterr().err
