@@ -9,6 +9,8 @@ from types import FrameType
 from typing import Any, ParamSpec
 
 import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._utils import interrupts
 
 from marketing_assets.defs.partitions import SETTINGS
 from marketing_assets.errors import MarketingError, TransientError
@@ -28,10 +30,15 @@ _Parameters = ParamSpec("_Parameters")
 def step_faults() -> Iterator[None]:
     """Let transient faults through to the retry policy; end the step at once on every other one.
 
-    A message of this platform's own speaks for itself; an unforeseen error keeps its stack trace.
+    A message of this platform's own speaks for itself; an unforeseen error keeps its stack trace. An interrupt ends
+    the run: left alone, Dagster would keep the step for its retry policy and go on with the others.
     """
     try:
         yield
+    except (KeyboardInterrupt, DagsterExecutionInterruptedError):
+        # Delivered again before the next step starts, outside of what the retry policy covers.
+        interrupts._received_interrupt["received"] = True
+        raise dg.Failure("Interrupted while the step was at work.", allow_retries=False) from None
     except (dg.Failure, TransientError):
         raise
     except MarketingError as error:

@@ -2,7 +2,8 @@
 
 import polars as pl
 
-_FORMULA_STARTS = r"^[=+\-@\t\r]"
+_FORMULA_STARTS = r"^[=+\-@\t\r\n＝＋－＠]"
+"""Characters that begin a formula, the full-width ones of Japanese spreadsheets among them."""
 
 
 def render_kpi_csv(kpis: pl.DataFrame) -> bytes:

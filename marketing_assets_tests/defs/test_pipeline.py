@@ -2,11 +2,8 @@
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,7 +22,11 @@ from marketing_assets_tests.support.worlds import RULES, seeded_world
 YESTERDAY, DAY, TOMORROW = days_between(date(2024, 1, 14), date(2024, 1, 16))
 LONG_AGO = date(2023, 1, 1)
 MARTS = ["mart_channel_merged", "mart_channel_kpi", "mart_daily_summary"]
-DOWNSTREAM = {"channel_merged", "customer_detail", "channel_kpis", "daily_summary", "report"}
+DOWNSTREAM = {
+    "ads": {"channel_merged", "channel_kpis", "daily_summary", "report"},
+    "crm": {"channel_merged", "customer_detail", "channel_kpis", "daily_summary", "report"},
+    "sales": {"channel_merged", "customer_detail", "channel_kpis", "daily_summary", "report"},
+}
 
 
 @pytest.fixture
@@ -62,23 +63,23 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.stop()
 
 
-@dataclass(frozen=True)
-class Published:
-    """Everything that the platform has published: mart rows, and files of lake and reports byte for byte."""
-
-    marts: dict[str, list[dict[str, Any]]]
-    lake: dict[str, bytes]
-    reports: dict[str, bytes]
-
-    def without(self, *prefixes: str) -> "Published":
-        """Leave out the lake files below some prefixes."""
-        lake = {key: data for key, data in self.lake.items() if not key.startswith(prefixes)}
-        return Published(self.marts, lake, self.reports)
+Published = dict[str, Any]
+"""Everything that the platform has published, by place: mart rows, and files of lake and reports byte for byte."""
 
 
 def published(stack: Stack) -> Published:
-    reports = {key: stack.reports.read(key) for key in stack.reports.keys()}  # noqa: SIM118, a place is no mapping
-    return Published({table: stack.mart(table) for table in MARTS}, stack.files(), reports)
+    marts = {f"mart {table}": stack.mart(table) for table in MARTS}
+    lake = {f"lake {key}": data for key, data in stack.files().items()}
+    return marts | lake | {f"report {key}": data for key, data in report_files(stack).items()}
+
+
+def report_files(stack: Stack) -> dict[str, bytes]:
+    return {key: stack.reports.read(key) for key in stack.reports.keys()}  # noqa: SIM118, a place is no mapping
+
+
+def changed(before: Published, after: Published) -> list[str]:
+    """Name the places that have come, gone or changed."""
+    return sorted(place for place in before.keys() | after.keys() if before.get(place) != after.get(place))
 
 
 def of_day(rows: list[dict[str, Any]], day: date, **values: Any) -> list[dict[str, Any]]:
@@ -118,19 +119,19 @@ def check_of(stack: Stack, result: dg.ExecuteInProcessResult, name: str, day: da
     return found.passed, found.severity.value, found.description or ""
 
 
-@contextmanager
-def only_error(result: dg.ExecuteInProcessResult) -> Iterator[Callable[[], tuple[str, str]]]:
-    """Assert that one step failed, and give (step, message)."""
-    failed = errors_of(result)
-    assert len(failed) == 1, failed
-    yield lambda: next(iter(failed.items()))
+def only_error(result: dg.ExecuteInProcessResult) -> tuple[str, str]:
+    """Return the step that failed and what it said; there is just one."""
+    [(step, message)] = errors_of(result).items()
+    return step, message
 
 
 # --- one day by hand ----------------------------------------------------------------------------------------------
 
 
 def hand_worked_world() -> World:
-    def ads(name: str, day: date, impressions: int, clicks: int, cost: float, conversions: int, **rest: Any) -> dict:
+    def ads(
+        name: str, day: date, impressions: int, clicks: int, cost: float, conversions: int, **rest: Any
+    ) -> dict[str, Any]:
         counts = {"impressions": impressions, "clicks": clicks, "cost": cost, "conversions": conversions}
         return campaign(name, day, **counts, **rest)
 
@@ -301,7 +302,7 @@ def test_everything_in_s3_is_as_it_is_in_folders(
         in_s3.load(hand_worked_world())
         assert in_s3.materialize(YESTERDAY, DAY).success
         assert_as_worked_by_hand(in_s3)
-        assert published(in_s3) == expected
+        assert changed(expected, published(in_s3)) == []
 
 
 # --- worlds by chance ---------------------------------------------------------------------------------------------
@@ -339,11 +340,25 @@ def test_any_world_is_the_same_day_by_day_as_a_range_and_again(
         assert_as_the_arithmetic_says(by_day, Arithmetic(world, cohort_days, RULES), days)
         first_time = published(by_day)
         assert by_day.materialize(days[0], days[-1]).success
-        assert published(by_day) == first_time
+        assert changed(first_time, published(by_day)) == []
     with new_stack(**settings) as as_a_range:
         as_a_range.load(world)
         assert as_a_range.materialize(days[0], days[-1]).success
-        assert published(as_a_range) == first_time
+        assert changed(first_time, published(as_a_range)) == []
+
+
+@pytest.mark.xfail(strict=True, reason="in a range, the month before is looked up in the lake before it is written")
+def test_an_order_that_the_month_before_has_too_is_told_in_a_range_as_well(stack: Stack) -> None:
+    january, february = date(2024, 1, 31), date(2024, 2, 1)
+    world = World(
+        ads={day: [campaign("CMP-1", day)] for day in (january, february)},
+        customers=[("C-1", LONG_AGO, None, "Google")],
+        sales=[("O-1", "C-1", january, Decimal(10)), ("O-1", "C-1", february, Decimal(10))],
+    )
+    stack.load(world)
+    result = stack.materialize(january, february, select='key:"raw_sales"+1')
+    assert check_of(stack, result, "repeated_orders", january)[0]
+    assert check_of(stack, result, "repeated_orders", february)[:2] == (False, "WARN")
 
 
 def test_a_past_day_is_what_it_was_after_the_sources_have_grown(stack: Stack) -> None:
@@ -363,7 +378,7 @@ def test_a_past_day_is_what_it_was_after_the_sources_have_grown(stack: Stack) ->
     ]
     stack.load(world)
     assert stack.materialize(YESTERDAY, TOMORROW).success
-    assert published(stack) == before
+    assert changed(before, published(stack)) == []
 
 
 def test_a_window_with_a_gap_says_so_until_the_gap_is_filled(stack: Stack) -> None:
@@ -391,7 +406,7 @@ def test_sales_that_are_not_reported_yet_are_unknown_and_not_zero(stack: Stack) 
     stack.materialize(YESTERDAY)
     result = stack.materialize(DAY)
     assert result.success
-    assert assets_of(result) >= DOWNSTREAM
+    assert assets_of(result) >= DOWNSTREAM["sales"]
     assert check_of(stack, result, "sales_reported", DAY)[:2] == (False, "WARN")
     assert {row["sales_reported"] for row in of_day(stack.mart("mart_channel_merged"), DAY)} == {False}
     kpis = stack.mart("mart_channel_kpi")
@@ -461,27 +476,26 @@ def revoke_the_token(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "step", "words"),
+    ("harm", "source", "words"),
     [
-        (lose_the_months_file, "raw_sales", ["sales_2024-01.csv", "no such file", "SALES_REPORTS_URI"]),
-        (lose_the_days_ads, "raw_ads", [f"Expected campaign rows of {DAY}", "found none"]),
-        (lose_the_customers, "raw_crm", [f"no customer acquired on or before {DAY}", "CRM_DATABASE_URL"]),
-        (revoke_the_token, "raw_ads", ["HTTP 401", "ADS_ACCESS_TOKEN"]),
+        (lose_the_months_file, "sales", ["sales_2024-01.csv", "no such file", "SALES_REPORTS_URI"]),
+        (lose_the_days_ads, "ads", [f"Expected campaign rows of {DAY}", "found none"]),
+        (lose_the_customers, "crm", [f"no customer acquired on or before {DAY}", "CRM_DATABASE_URL"]),
+        (revoke_the_token, "ads", ["HTTP 401", "ADS_ACCESS_TOKEN"]),
     ],
 )
 def test_a_source_that_fails_is_one_clear_error_and_nothing_changes(
-    broken: Stack, harm: Callable[[Stack], None], step: str, words: list[str]
+    broken: Stack, harm: Callable[[Stack], None], source: str, words: list[str]
 ) -> None:
     before = published(broken)
     harm(broken)
     result = broken.materialize(DAY)
     assert not result.success
-    with only_error(result) as told:
-        failed, message = told()
-    assert failed == step
+    failed, message = only_error(result)
+    assert failed == f"raw_{source}"
     assert [word for word in words if word not in message] == []
-    assert assets_of(result) & (DOWNSTREAM | {step, step.replace("raw", "validated")}) == set()
-    assert published(broken) == before
+    assert assets_of(result) & {f"raw_{source}", f"validated_{source}", *DOWNSTREAM[source]} == set()
+    assert changed(before, published(broken)) == []
 
 
 def test_missing_settings_are_all_named_at_once_before_any_source_is_read(
@@ -497,7 +511,7 @@ def test_missing_settings_are_all_named_at_once_before_any_source_is_read(
         assert "CRM_DATABASE_URL, LAKE_URI. Set them" in message
     assert assets_of(result) == set()
     assert len(broken.ads.requests) == asked
-    assert published(broken) == before
+    assert changed(before, published(broken)) == []
 
 
 def let_a_customer_come_twice(stack: Stack) -> None:
@@ -505,7 +519,7 @@ def let_a_customer_come_twice(stack: Stack) -> None:
 
 
 def let_a_campaign_lose_its_id(stack: Stack) -> None:
-    stack.ads.campaigns[DAY].append(campaign("CMP-4", DAY, campaign_id=None))
+    stack.ads.campaigns[DAY].append(campaign(None, DAY))
 
 
 @pytest.mark.parametrize(
@@ -522,27 +536,25 @@ def test_data_that_fail_critically_are_not_published(
     harm(broken)
     result = broken.materialize(DAY)
     assert not result.success
-    with only_error(result) as told:
-        failed, message = told()
+    failed, message = only_error(result)
     assert failed == f"validated_{source}"
     assert words in message
     passed, severity, description = check_of(broken, result, f"{source}_suite", DAY)
     assert (passed, severity) == (False, "ERROR")
     assert words in description
     assert (f"raw_{source}", str(DAY)) in materialized(result)
-    assert assets_of(result) & (DOWNSTREAM | {f"validated_{source}"}) == set()
-    assert published(broken).without("raw_") == before.without("raw_")
+    assert assets_of(result) & {f"validated_{source}", *DOWNSTREAM[source]} == set()
+    assert [place for place in changed(before, published(broken)) if not place.startswith("lake raw_")] == []
 
 
 def test_in_a_range_only_the_bad_day_is_not_published(stack: Stack) -> None:
     world = hand_worked_world()
     world.ads[TOMORROW] = [campaign("CMP-1", TOMORROW)]
-    world.ads[DAY].append(campaign("CMP-4", DAY, campaign_id=None))
+    world.ads[DAY].append(campaign(None, DAY))
     stack.load(world)
     result = stack.materialize(YESTERDAY, TOMORROW)
     assert not result.success
-    with only_error(result) as told:
-        failed, message = told()
+    failed, message = only_error(result)
     assert failed == "validated_ads"
     assert f"1 of 3 days.\\n{DAY}: ads_suite" in message
     days = {str(day): day for day in (YESTERDAY, TOMORROW)}
@@ -576,13 +588,10 @@ def test_a_warning_lets_the_day_pass_and_is_told(stack: Stack) -> None:
 
 def everything_stored(stack: Stack) -> dict[str, str]:
     """Collect all that the platform keeps, as text: lake files raw and decoded, reports, marts, every run's events."""
-    kept = published(stack)
-    told = {f"lake {key}": data.decode("latin-1") for key, data in kept.lake.items()}
-    told |= {
-        f"rows of {key}": json.dumps(pl.read_parquet(data).to_dicts(), default=str) for key, data in kept.lake.items()
-    }
-    told |= {f"report {key}": data.decode() for key, data in kept.reports.items()}
-    told |= {f"mart {table}": str(rows) for table, rows in kept.marts.items()}
+    told = {place: data.decode("latin-1") for place, data in stack.files().items()}
+    told |= {f"rows of {place}": str(pl.read_parquet(data).to_dicts()) for place, data in stack.files().items()}
+    told |= {place: data.decode() for place, data in report_files(stack).items()}
+    told |= {table: str(stack.mart(table)) for table in MARTS}
     for run in stack.instance.get_runs():
         told |= {
             f"event {number} of {run.run_id}": record.to_json()

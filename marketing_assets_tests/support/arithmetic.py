@@ -303,4 +303,5 @@ def _same(found: Any, expected: Any) -> bool:
         return abs(Fraction(found) - expected) <= abs(expected) / 10**9
     if isinstance(found, Decimal) and expected is not None:
         return Fraction(found) == Fraction(expected)
-    return type(found) is type(expected) and bool(found == expected)
+    same: bool = type(found) is type(expected) and found == expected
+    return same

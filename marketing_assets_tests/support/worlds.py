@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ odd_amounts = amounts | amounts.map(lambda amount: -amount)
 
 
 @st.composite
-def worlds(draw: Callable, cohort_days: int = 90, days_at_most: int = 5) -> World:
+def worlds(draw: Callable[..., Any], cohort_days: int = 90, days_at_most: int = 5) -> World:
     """Draw a world of a few days, some of them months apart."""
     apart = st.sampled_from([1, 1, 1, 2, 6, 7, 27, 28, 30])
     gaps = draw(st.lists(apart, max_size=days_at_most - 1))
@@ -36,7 +37,7 @@ def worlds(draw: Callable, cohort_days: int = 90, days_at_most: int = 5) -> Worl
 
 
 @st.composite
-def _campaigns(draw: Callable, day: date) -> list[AdsRow]:
+def _campaigns(draw: Callable[..., Any], day: date) -> list[AdsRow]:
     drawn = draw(
         st.lists(st.tuples(st.sampled_from(CHANNELS), counts, counts, odd_amounts, amounts), min_size=1, max_size=4)
     )
@@ -55,12 +56,12 @@ def _campaigns(draw: Callable, day: date) -> list[AdsRow]:
     ]
 
 
-def _customer_facts(days: list[date], cohort_days: int) -> st.SearchStrategy:
+def _customer_facts(days: list[date], cohort_days: int) -> st.SearchStrategy[Any]:
     acquired = st.none() | _dates_around(days, cohort_days)
     return st.tuples(acquired, st.sampled_from([None, "CMP-0", "CMP-9"]), st.sampled_from(CHANNELS))
 
 
-def _dates_around(days: list[date], cohort_days: int) -> st.SearchStrategy:
+def _dates_around(days: list[date], cohort_days: int) -> st.SearchStrategy[Any]:
     """Draw dates on the days and at the edges of their cohorts: the last day outside, the first inside, tomorrow."""
     edges = st.sampled_from([1, 0, 0, -1, -5, 1 - cohort_days, -cohort_days, -cohort_days - 30])
     return st.tuples(st.sampled_from(days), edges).map(lambda drawn: drawn[0] + timedelta(days=drawn[1]))
@@ -81,11 +82,9 @@ def seeded_world(seed: int, days: list[date], cohort_days: int) -> World:
         (f"CO-{number}", chance.choice(keys), _cents(chance), chance.choice([*days, date(2023, 12, 31)]))
         for number in range(60)
     ]
-    # Some sales of one order twice, some returns, some customers that the CRM never heard of.
-    sales = [
-        (f"O-{chance.randrange(55)}", chance.choice([*keys, "X-1"]), chance.choice(days), _cents(chance, -50))
-        for _ in range(60)
-    ]
+    # Some orders stand twice in a month's file, some are returns, some are of customers that the CRM never heard of.
+    sold = [(chance.choice(days), chance.randrange(55)) for _ in range(60)]
+    sales = [(f"O-{day:%m}-{number}", chance.choice([*keys, "X-1"]), day, _cents(chance, -50)) for day, number in sold]
     return World({day: [_campaign_row(chance, day, n) for n in range(12)] for day in days}, customers, orders, sales)
 
 

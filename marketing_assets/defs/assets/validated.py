@@ -1,5 +1,6 @@
 """Group validated: typed, cleaned and checked rows. Rows that cannot be used are in quarantine, with the reason."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -27,7 +28,6 @@ from marketing_assets.quality.checks import (
 from marketing_assets.quality.record import QualityRecord, QualityWarning, warnings_of
 from marketing_assets.quality.validation import validate
 from marketing_assets.sources.campaign_channels import read_channel_rules
-from marketing_assets.storage.lake import Lake
 from marketing_assets.tables import (
     QUARANTINE_ADS,
     QUARANTINE_SALES,
@@ -165,24 +165,27 @@ def validated_sales(context: dg.AssetExecutionContext, platform: Platform, raw_s
         )
         for day, record in ((day, platform.lake.record(RAW_SALES, day)) for day in days_of(context))
     ]
+
+    @functools.cache
+    def orders_of_the_month_before(first: date) -> pl.DataFrame:
+        last = first - timedelta(days=1)
+        month = pl.col("date").is_between(last.replace(day=1), last)
+        published = platform.lake.days(VALIDATED_SALES, last.replace(day=1), last)
+        others = platform.lake.scan(VALIDATED_SALES, set(published) - set(days_of(context)))
+        return pl.concat([others.select("order_id").collect(), valid.filter(month).select("order_id")])
+
     audited = [
         _audit(
             platform,
             day,
             [
                 judge_sales_reported(day.day, day.sales_reported),
-                judge_repeated_orders(day.valid, _orders_of_the_month_before(platform.lake, day.day)),
+                judge_repeated_orders(day.valid, orders_of_the_month_before(day.day.replace(day=1))),
             ],
         )
         for day in days
     ]
     yield from _publish(context, platform, VALIDATED_SALES, days, audited, QUARANTINE_SALES)
-
-
-def _orders_of_the_month_before(lake: Lake, day: date) -> pl.DataFrame:
-    last = day.replace(day=1) - timedelta(days=1)
-    earlier = lake.days(VALIDATED_SALES, last.replace(day=1), last)
-    return lake.scan(VALIDATED_SALES, earlier).select("order_id").collect()
 
 
 def _audit(platform: Platform, day: _Day, further_checks: Sequence[CheckOutcome]) -> Partition:
