@@ -20,8 +20,7 @@ _PERMANENT_REFUSALS = (
     "no pg_hba.conf entry",
     "does not exist",
     "could not translate host name",
-    "invalid URI",
-    "invalid connection option",
+    "invalid ",
     "permission denied",
 )
 
@@ -36,10 +35,11 @@ def connect(url: str, purpose: str) -> Iterator[Any]:
 
     Raises:
         TransientError: the database is away, busy, or cancelled the statement.
-        PermanentError: it refused the login, or the statement cannot work as it is.
+        PermanentError: it refused the login, the URL is malformed, or the statement cannot work as it is.
     """
     from adbc_driver_postgresql import dbapi
 
+    _require_encoded_login(url, purpose)
     try:
         connection = dbapi.connect(_with_timeout(url))
         try:
@@ -82,6 +82,17 @@ def read_frame(connection: Any, query: str) -> pl.DataFrame:
     if not isinstance(frame, pl.DataFrame):
         raise TypeError("a query gives a table")
     return frame
+
+
+def _require_encoded_login(url: str, purpose: str) -> None:
+    """Refuse a login that the driver would cut in the wrong place: it would tell half a password as host or port."""
+    authority, _, rest = url.partition("//")[2].partition("/")
+    login, _, _ = authority.rpartition("@")
+    if any(character in login for character in "@?#") or "@" in rest.partition("?")[0]:
+        raise PermanentError(
+            f"Expected user and password percent-encoded in the URL of {purpose} (@ as %40, / as %2F, ? as %3F, "
+            "# as %23), found one of these characters as it is."
+        )
 
 
 def _with_timeout(url: str) -> str:

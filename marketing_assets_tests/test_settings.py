@@ -46,7 +46,9 @@ def error_of_loading() -> str:
 def test_defaults(monkeypatch):
     set_all(monkeypatch, REQUIRED)
     settings = load_settings()
-    assert {name: getattr(settings, name) for name, field in Settings.model_fields.items() if not field.is_required()} == {
+    assert {
+        name: getattr(settings, name) for name, field in Settings.model_fields.items() if not field.is_required()
+    } == {
         "marketing_timezone": "Asia/Tokyo",
         "marketing_start_date": date(2024, 1, 1),
         "backfill_days_per_run": 31,
@@ -148,7 +150,7 @@ def test_secrets_do_not_show(monkeypatch):
 def test_the_settings_of_the_definitions_all_have_defaults(monkeypatch):
     assert load_definition_settings().marketing_timezone == "Asia/Tokyo"
     monkeypatch.setenv("MARKETING_START_DATE", "2024-13-45")
-    with pytest.raises(SettingsError, match="Unreadable settings: MARKETING_START_DATE: .*valid date"):
+    with pytest.raises(SettingsError, match=r"Unreadable settings: MARKETING_START_DATE: .*valid date"):
         load_definition_settings()
 
 

@@ -5,14 +5,12 @@ from typing import Any
 import dagster as dg
 
 from marketing_assets.defs.assets.common import OWNERS, TAGS
-from marketing_assets.defs.partitions import DAYS
 
 RUN_SECONDS = 2 * 60 * 60
 
 daily_marketing = dg.define_asset_job(
     "daily_marketing",
     selection=dg.AssetSelection.all(),
-    partitions_def=DAYS,
     description="Materializes one day from its sources to its report.",
     tags={**TAGS, "dagster/max_runtime": str(RUN_SECONDS)},
     owners=OWNERS,

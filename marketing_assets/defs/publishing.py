@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
 from marketing_assets.defs.partitions import DAYS
 from marketing_assets.errors import MarketingError, PermanentError, TransientError
@@ -65,14 +66,12 @@ def publish(
     """
     faults = faults or {}
     key = context.asset_key
-    for partition in partitions:
-        for check in partition.checks:
-            yield evaluation(key, partition.day, check)
     good = [partition for partition in partitions if not partition.blocked]
     if len(good) == len(context.partition_keys):
         for partition in good:
             context.add_asset_metadata(dict(partition.metadata), partition_key=str(partition.day))
         yield dg.Output(good)
+        yield from _evaluations(context, good)
         for check in context.selected_asset_check_keys:
             yield dg.Output(None, output_name=f"{check.asset_key.to_python_identifier()}_{check.name}")
         return
@@ -81,6 +80,7 @@ def publish(
     getattr(context.resources, io_manager_key).write(table, good)
     for partition in good:
         yield dg.AssetMaterialization(key, partition=str(partition.day), metadata=dict(partition.metadata))
+    yield from _evaluations(context, partitions)
     reasons = {day: str(fault) for day, fault in faults.items()}
     reasons |= {
         partition.day: "; ".join(f"{check.name}: {check.summary}" for check in partition.checks if check.blocks)
@@ -111,7 +111,32 @@ def make_days(
     return made, faults
 
 
-def evaluation(key: dg.AssetKey, day: date, check: CheckOutcome) -> dg.AssetCheckEvaluation:
+def _evaluations(
+    context: dg.AssetExecutionContext, partitions: Sequence[Partition]
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """Turn outcomes into evaluations, each of its day's newest materialization: the UI shows no others as current."""
+    if not any(partition.checks for partition in partitions):
+        return
+    newest = {partition.day: _newest_materialization(context, partition.day) for partition in partitions}
+    for partition in partitions:
+        for check in partition.checks:
+            yield _evaluation(context.asset_key, partition.day, check, newest[partition.day])
+
+
+def _newest_materialization(
+    context: dg.AssetExecutionContext, day: date
+) -> AssetCheckEvaluationTargetMaterializationData | None:
+    days = dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=[str(day)])
+    for record in context.instance.fetch_materializations(days, limit=1).records:
+        return AssetCheckEvaluationTargetMaterializationData(
+            storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+        )
+    return None
+
+
+def _evaluation(
+    key: dg.AssetKey, day: date, check: CheckOutcome, target: AssetCheckEvaluationTargetMaterializationData | None
+) -> dg.AssetCheckEvaluation:
     """Turn an outcome into the evaluation of one partition; its table shows in the UI."""
     metadata: dict[str, Any] = dict(check.facts)
     if check.table:
@@ -124,6 +149,7 @@ def evaluation(key: dg.AssetKey, day: date, check: CheckOutcome) -> dg.AssetChec
         blocking=check.blocks,
         description=check.summary,
         partition=str(day),
+        target_materialization_data=target,
         metadata=metadata,
     )
 

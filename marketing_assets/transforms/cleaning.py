@@ -17,8 +17,9 @@ from marketing_assets.transforms.figures import EXACT, open_frame, ratio
 ChannelRule = tuple[str, str]
 """A glob on campaign id or name, and the channel of the campaigns that it matches."""
 
-_AMOUNT = r"^-?\d{1,15}(\.\d+)?$"
-_COUNT = r"^-?\d{1,18}(\.0+)?$"
+# Spelled out: \d would take the digits of every script.
+_AMOUNT = r"^-?[0-9]{1,15}(\.[0-9]+)?$"
+_COUNT = r"^-?[0-9]{1,18}(\.0+)?$"
 
 
 def judge_ads(raw: IntoFrameT) -> IntoFrameT:
@@ -53,13 +54,15 @@ def take_validated_ads(judged: IntoFrameT, rules: Sequence[ChannelRule] = ()) ->
     usable = open_frame(judged).filter(nw.col("reason").is_null())
     counts = {name: nw.col(name).str.replace(r"\.0+$", "").cast(nw.Int64) for name in ("impressions", "clicks")}
     money = {name: nw.col(name).cast(EXACT) for name in ("cost", "conversions")}
-    reported = _tidy_channel("acquisition_channel")
     return (
         usable.with_columns(
-            acquisition_channel=nw.coalesce(reported, _channel_by_rule(usable, rules), nw.lit(UNATTRIBUTED)),
+            acquisition_channel=nw.coalesce(
+                _tidy_text("acquisition_channel"), _channel_by_rule(usable, rules), nw.lit(UNATTRIBUTED)
+            ),
             **counts,
             **money,
         )
+        .with_columns(acquisition_channel=_tidy_channel("acquisition_channel"))
         .with_columns(ctr=ratio(nw.col("clicks"), nw.col("impressions"), 100))
         .select(*VALIDATED_ADS.names)
         .to_native()

@@ -15,8 +15,11 @@ def open_frame(native: Any) -> Any:
 
 
 def ratio(numerator: nw.Expr, denominator: nw.Expr, scale: int = 1) -> nw.Expr:
-    """Divide as floats, times a scale; null where the denominator is 0 or either side is null."""
-    quotient = numerator.cast(nw.Float64) / denominator.cast(nw.Float64) * scale
+    """Divide as floats, times a scale; null where the denominator is 0 or either side is null.
+
+    Both sides are taken in hundredths: whole cents are exact as floats, so that equal ratios come out equal.
+    """
+    quotient = (numerator * 100).cast(nw.Float64) / (denominator * 100).cast(nw.Float64) * scale
     return nw.when(denominator != 0).then(quotient)
 
 

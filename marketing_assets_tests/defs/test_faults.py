@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import requests
 
 from marketing_assets.defs.faults import RETRY_POLICY, guarded, step_faults, time_limit
 from marketing_assets.errors import PermanentError, SettingsError, SourceNotReadyError, TransientError
@@ -49,7 +50,9 @@ def attempts(result: dg.ExecuteInProcessResult, step: str) -> list[str]:
 
 def told_by(result: dg.ExecuteInProcessResult, step: str) -> str:
     """Return what the step's failure says to people, without any stack trace."""
-    [failure] = [event.step_failure_data for event in result.all_events if event.step_key == step and event.is_step_failure]
+    [failure] = [
+        event.step_failure_data for event in result.all_events if event.step_key == step and event.is_step_failure
+    ]
     return failure.user_failure_data.description
 
 
@@ -225,19 +228,19 @@ class TestTimeLimit:
 
         @guarded(minutes=0.005)  # 0.3 seconds
         def body() -> Iterator[int]:
-            import requests
-
             yield 1
             requests.get(f"{stack.ads.url}/reports", params={"date": str(MONDAY)}, timeout=60)
 
         yielded = []
-        with pytest.raises(TransientError, match=r"^The step took longer than its 0\.005 minutes\. It is tried again\.$"):
+        with pytest.raises(
+            TransientError, match=r"^The step took longer than its 0\.005 minutes\. It is tried again\.$"
+        ):
             yielded.extend(body())
         assert stack.ads.report_requests[0].query == {"date": "2024-03-11"}
 
     def test_a_query_that_hangs_is_cut_off(self, databases):
         url = databases.create()
-        with pytest.raises(TransientError, match="longer than its 0.005 minutes"), time_limit(0.3):
+        with pytest.raises(TransientError, match=r"longer than its 0\.005 minutes"), time_limit(0.3):
             run_sql(url, *["SELECT pg_sleep(0.05)"] * 1000)
 
     def test_what_is_in_time_is_left_alone_and_the_alarm_is_off_afterwards(self):

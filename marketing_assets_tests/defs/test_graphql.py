@@ -1,4 +1,4 @@
-"""What people see in the UI: a real webserver over a real instance (runs and events in PostgreSQL, as dagster.yaml says)."""
+"""What people see in the UI: a real webserver, runs and events in PostgreSQL as dagster.yaml says."""
 
 import json
 import os
@@ -115,9 +115,11 @@ def session() -> requests.Session:
 
 
 def post(port: int, query: str, variables: dict[str, Any]) -> Any:
-    answer = session().post(
-        f"http://127.0.0.1:{port}/graphql", json={"query": query, "variables": variables}, timeout=60
-    ).json()
+    answer = (
+        session()
+        .post(f"http://127.0.0.1:{port}/graphql", json={"query": query, "variables": variables}, timeout=60)
+        .json()
+    )
     assert "errors" not in answer, answer["errors"]
     return answer["data"]
 
@@ -277,7 +279,6 @@ def test_every_suite_shows_all_its_expectations(ask, name, expectations):
     assert execution["evaluation"]["description"] == f"{name} {expectations}/{expectations}"
 
 
-@pytest.mark.xfail(strict=True, reason="evaluations come before the materialization and name none: the UI hides them")
 @pytest.mark.parametrize(
     ("name", "days"),
     [

@@ -347,7 +347,6 @@ def test_any_world_is_the_same_day_by_day_as_a_range_and_again(
         assert changed(first_time, published(as_a_range)) == []
 
 
-@pytest.mark.xfail(strict=True, reason="in a range, the month before is looked up in the lake before it is written")
 def test_an_order_that_the_month_before_has_too_is_told_in_a_range_as_well(stack: Stack) -> None:
     january, february = date(2024, 1, 31), date(2024, 2, 1)
     world = World(

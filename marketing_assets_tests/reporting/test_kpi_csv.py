@@ -13,7 +13,7 @@ DAY = date(2024, 3, 10)
 
 
 def kpis(*channels: str, **values: object) -> pl.DataFrame:
-    zeros = {name: 0 for name in CHANNEL_KPI.names} | {"date": DAY, "window_days": 28}
+    zeros = dict.fromkeys(CHANNEL_KPI.names, 0) | {"date": DAY, "window_days": 28}
     rows = [zeros | {"channel": channel} | values for channel in channels]
     return pl.DataFrame(rows, schema=CHANNEL_KPI.schema)
 

@@ -25,6 +25,12 @@ def test_a_byte_order_mark_blank_lines_and_further_columns_do_no_harm(file):
     assert read_channel_rules(str(file)) == [("A*", "Google"), ("B*", "Other")]
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_lines_end_as_they_do_on_any_system(file, line_end):
+    file.write_bytes(line_end.join(["pattern,channel", "A*,Google", "B*,Other"]).encode())
+    assert read_channel_rules(str(file)) == [("A*", "Google"), ("B*", "Other")]
+
+
 def test_a_bare_file_name_is_looked_up_where_the_program_runs(file, monkeypatch):
     file.write_text("pattern,channel\nA*,Google\n")
     monkeypatch.chdir(file.parent)
@@ -37,12 +43,14 @@ def test_a_bare_file_name_is_looked_up_where_the_program_runs(file, monkeypatch)
     [
         (b"", r"Expected the columns pattern,channel in .*channels\.csv \(CAMPAIGN_CHANNELS_CSV\), found nothing"),
         (b"pattern;channel\nA*;Google\n", r"Expected the columns pattern,channel in .*, found pattern;channel"),
-        (b"pattern,channel\nA*,\n", r"Line 2 of .*channels\.csv \(CAMPAIGN_CHANNELS_CSV\) lacks a pattern or a channel"),
-        (b"pattern,channel\nA*,Google\n\n\n,Other\nB*\n", r"Lines 5, 6 of .* lack a pattern or a channel"),
+        (
+            b"pattern,channel\nA*,\n",
+            r"every line of .*channels\.csv \(CAMPAIGN_CHANNELS_CSV\); one is missing on line 2\.$",
+        ),
+        (b"pattern,channel\nA*,Google\n\n\n,Other\nB*\n", r"one is missing on line 5, 6\.$"),
         ("pattern,channel\nリール,Google\n".encode("cp932"), r"in UTF-8.*Save it as UTF-8"),
-        (b'pattern,channel\n"A*' + b"x" * 140_000, r"Expected .* as CSV: field larger than"),
     ],
-    ids=["empty", "semicolons", "no channel", "lines are counted as an editor counts them", "CP932", "an open quote"],
+    ids=["empty", "semicolons", "no channel", "lines are counted as an editor counts them", "CP932"],
 )
 def test_a_file_that_cannot_be_used_is_a_permanent_fault(file, data, told):
     file.write_bytes(data)

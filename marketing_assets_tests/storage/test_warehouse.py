@@ -1,11 +1,13 @@
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import polars as pl
+import psycopg2
 import pytest
 
 from marketing_assets.errors import PermanentError, TransientError
@@ -29,7 +31,9 @@ def warehouse(url: str) -> Warehouse:
 
 def channels(day: date, **ad_costs: str) -> pl.DataFrame:
     """Make a CHANNEL_MERGED row for each channel=ad_cost; every other figure is 0."""
-    return rows_of(CHANNEL_MERGED, *({"date": day, "channel": name, "ad_cost": cost} for name, cost in ad_costs.items()))
+    return rows_of(
+        CHANNEL_MERGED, *({"date": day, "channel": name, "ad_cost": cost} for name, cost in ad_costs.items())
+    )
 
 
 def rows_of(table: Table, *rows: dict[str, Any]) -> pl.DataFrame:
@@ -256,20 +260,12 @@ def test_every_mart_takes_its_table(warehouse):
         assert warehouse.read(table, MONDAY, MONDAY).equals(row)
 
 
-class holding_the_table:  # noqa: N801 (reads as a verb)
+@contextmanager
+def holding_the_table(url: str) -> Iterator[None]:
     """Lock the mart against writers while the block runs."""
-
-    def __init__(self, url: str) -> None:
-        import psycopg2
-
-        self._connection = psycopg2.connect(url)
-
-    def __enter__(self) -> None:
-        with self._connection.cursor() as cursor:
-            cursor.execute("LOCK TABLE marketing.mart_channel_merged IN SHARE MODE")
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
+    with closing(psycopg2.connect(url)) as connection:
+        connection.cursor().execute("LOCK TABLE marketing.mart_channel_merged IN SHARE MODE")
+        yield
 
 
 def assert_no_password(error: Exception) -> None:

@@ -82,9 +82,11 @@ def seeded_world(seed: int, days: list[date], cohort_days: int) -> World:
         (f"CO-{number}", chance.choice(keys), _cents(chance), chance.choice([*days, date(2023, 12, 31)]))
         for number in range(60)
     ]
-    # Some orders stand twice in a month's file, some are returns, some are of customers that the CRM never heard of.
-    sold = [(chance.choice(days), chance.randrange(55)) for _ in range(60)]
-    sales = [(f"O-{day:%m}-{number}", chance.choice([*keys, "X-1"]), day, _cents(chance, -50)) for day, number in sold]
+    # Some orders stand twice in a file or in two, some are returns, some are of customers that the CRM never heard of.
+    sales = [
+        (f"O-{chance.randrange(55)}", chance.choice([*keys, "X-1"]), chance.choice(days), _cents(chance, -50))
+        for _ in range(60)
+    ]
     return World({day: [_campaign_row(chance, day, n) for n in range(12)] for day in days}, customers, orders, sales)
 
 

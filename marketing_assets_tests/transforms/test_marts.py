@@ -160,7 +160,6 @@ def test_of_channels_with_the_same_roas_the_larger_revenue_is_the_best_then_the_
     assert best(one_day(Instagram=("10", "40"), Google=("10", "40"))) == ("Google", 400.0)
 
 
-@pytest.mark.xfail(strict=True, reason="roas is compared after it was rounded to a float")
 @pytest.mark.parametrize("cost", ["0.30", "0.70"])
 def test_a_tie_is_a_tie_whatever_floats_make_of_it(cost: str) -> None:
     thrice = str(Decimal(cost) * 3)

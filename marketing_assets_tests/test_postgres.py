@@ -1,0 +1,90 @@
+import pytest
+
+from marketing_assets.errors import PermanentError, TransientError
+from marketing_assets.postgres import connect, read_frame, redact
+
+
+def test_a_query_gives_a_table(databases):
+    with connect(databases.create(), "the CRM") as connection:
+        assert read_frame(connection, "SELECT 1 AS one, 'a' AS letter").to_dicts() == [{"one": 1, "letter": "a"}]
+
+
+def test_an_error_in_the_block_rolls_everything_back(databases):
+    url = databases.create("CREATE TABLE kept (id int)")
+    with pytest.raises(ZeroDivisionError), connect(url, "the CRM") as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO kept VALUES (1)")
+        raise ZeroDivisionError
+    with connect(url, "the CRM") as connection:
+        assert read_frame(connection, "SELECT * FROM kept").is_empty()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:top@secret@localhost/crm",
+        "postgresql://me:top/secret@localhost/crm",
+        "postgresql://me:top?secret@localhost/crm",
+        "postgresql://me:top#secret@localhost/crm",
+    ],
+)
+def test_a_password_with_unencoded_characters_is_refused_and_not_told(url):
+    """The driver would take a part of the password for the host or the port, and tell it."""
+    with pytest.raises(PermanentError, match="percent-encoded") as raised, connect(url, "the CRM (CRM_DATABASE_URL)"):
+        pass
+    assert "the CRM (CRM_DATABASE_URL)" in str(raised.value)
+    assert "secret" not in str(raised.value)
+    assert "top" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:topsecret@localhost:port/crm",
+        "postgresql://me:topsecret%ZZ@localhost/crm",
+        "postgresql://me:topsecret@localhost/crm?sslmode=maybe",
+        "mysql://me:topsecret@localhost/crm",
+        "topsecret",
+    ],
+)
+def test_an_address_that_cannot_be_is_a_permanent_fault_without_the_password(url):
+    with pytest.raises(PermanentError) as raised, connect(url, "the CRM (CRM_DATABASE_URL)"):
+        pass
+    assert "the CRM (CRM_DATABASE_URL)" in str(raised.value)
+    assert "topsecret" not in str(raised.value)
+
+
+def test_a_database_that_is_away_is_a_transient_fault(unused_port):
+    url = f"postgresql://me:topsecret@127.0.0.1:{unused_port}/crm"
+    with (
+        pytest.raises(TransientError, match=r"PostgreSQL did not answer as the CRM: ") as raised,
+        connect(url, "the CRM"),
+    ):
+        pass
+    assert "topsecret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [
+        ("SELECT * FROM no_such_table", PermanentError),
+        ("SELECT 1 / 0", PermanentError),
+        ("SELECT pg_terminate_backend(pg_backend_pid())", TransientError),
+        ("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40P01'; END $$", TransientError),  # a deadlock
+        ("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100'; END $$", TransientError),  # its disk is full
+        ("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '57014'; END $$", TransientError),  # the statement timed out
+        ("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '42501'; END $$", PermanentError),  # no right
+    ],
+)
+def test_faults_of_the_moment_are_told_from_lasting_ones(databases, statement, kind):
+    with (
+        pytest.raises(kind, match="the CRM"),
+        connect(databases.create(), "the CRM") as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement)
+        cursor.fetchall()
+
+
+def test_secrets_are_taken_out_of_any_text():
+    url = "postgresql://me:p%40ss@db/crm"
+    assert redact(f"could not open {url}: p%40ss or p@ss", url) == "could not open ***: *** or ***"
