@@ -3,6 +3,8 @@
 Every message says what was expected, what was found, and what to do next. No message ever holds a secret.
 """
 
+import re
+
 
 class MarketingError(Exception):
     """Base of every fault this platform raises on purpose."""
@@ -22,3 +24,8 @@ class SettingsError(PermanentError):
 
 class SourceNotReadyError(PermanentError):
     """A source does not have the day yet. Nothing is broken: the day can be materialized once the source has it."""
+
+
+def mask_secrets(text: str) -> str:
+    """Take the logins out of every address in a text that somebody else wrote, such as a library's error."""
+    return re.sub(r"(?<=://)[^\s/@]*:[^\s/@]*@", "***@", text)

@@ -4,10 +4,10 @@ No default points at data. Secrets are held as `SecretStr`, so that they never s
 """
 
 from datetime import date
-from typing import Literal
+from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -65,7 +65,44 @@ class AdsCredentials(BaseSettings):
         return []
 
 
-class Settings(DefinitionSettings, AdsCredentials):
+class AdviceSettings(BaseSettings):
+    """When a channel's spend should grow, stay or shrink; `docs/advice.md` tells how the thresholds work together."""
+
+    model_config = DefinitionSettings.model_config
+
+    advice_healthy_ltv_cac: float = Field(3.0, gt=0, description="LTV/CAC from which more spend is advised.")
+    advice_break_even_ltv_cac: float = Field(1.0, gt=0, description="LTV/CAC under which less spend is advised.")
+    advice_stop_ltv_cac: float = Field(0.5, ge=0, description="LTV/CAC under which stopping may be advised.")
+    advice_excellent_nroas: float = Field(300.0, gt=0, description="nROAS, %, that is called excellent.")
+    advice_good_nroas: float = Field(200.0, gt=0, description="nROAS, %, from which more spend is advised.")
+    advice_break_even_nroas: float = Field(100.0, gt=0, description="nROAS, %, under which less spend is advised.")
+    advice_trend_percent: float = Field(20.0, gt=0, description="Change of 28-day nROAS, %, that counts as a trend.")
+    advice_min_customers: int = Field(30, ge=1, description="New customers in 90 days that a verdict needs.")
+    advice_min_trend_customers: int = Field(10, ge=1, description="New customers in 28 days that a trend needs.")
+    advice_min_spend_share_percent: float = Field(
+        1.0, ge=0, le=100, description="Share of all spend in 90 days, %, that a verdict needs."
+    )
+    advice_min_days: int = Field(56, ge=1, le=90, description="Days of the 90 that must be covered for a verdict.")
+    advice_shift_percent: float = Field(
+        10.0, gt=0, le=100, description="Share of a weak channel's spend, %, whose move to a strong one is worked out."
+    )
+    advice_shift_max_raise_percent: float = Field(
+        50.0, gt=0, description="Largest raise of the strong channel's spend, %, for which its CAC is taken to stay."
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        """Refuse thresholds that contradict each other: a channel could then deserve more and less at once."""
+        ratios = self.advice_stop_ltv_cac <= self.advice_break_even_ltv_cac <= self.advice_healthy_ltv_cac
+        returns = self.advice_break_even_nroas <= self.advice_good_nroas <= self.advice_excellent_nroas
+        if not ratios:
+            raise ValueError("expected ADVICE_STOP_LTV_CAC ≤ ADVICE_BREAK_EVEN_LTV_CAC ≤ ADVICE_HEALTHY_LTV_CAC")
+        if not returns:
+            raise ValueError("expected ADVICE_BREAK_EVEN_NROAS ≤ ADVICE_GOOD_NROAS ≤ ADVICE_EXCELLENT_NROAS")
+        return self
+
+
+class Settings(DefinitionSettings, AdsCredentials, AdviceSettings):
     """Everything a run needs. Read with `load_settings`, which names every missing setting at once."""
 
     ads_api_url: str = Field(description="Base address of the ads API; `/reports` is appended.")
@@ -82,6 +119,9 @@ class Settings(DefinitionSettings, AdsCredentials):
     sales_reports_uri: str = Field(description="Folder or s3:// prefix of the monthly sales CSVs.")
     lake_uri: str = Field(description="Folder or s3:// prefix of the lake.")
     reports_uri: str = Field(description="Folder or s3:// prefix of the reports store.")
+    reports_url: str | None = Field(
+        None, pattern="^https?://", description="Address at which people open the files of REPORTS_URI; links need it."
+    )
     warehouse_database_url: SecretStr = Field(description="Warehouse database, postgresql://….")
     ltv_cohort_days: int = Field(90, ge=1, description="Days of acquisition that make up the LTV cohort.")
     quarantine_max_percent: float = Field(
@@ -96,10 +136,80 @@ class Settings(DefinitionSettings, AdsCredentials):
         return int(text) if isinstance(text, str) and text.strip().isdigit() else text
 
 
+class NotificationSettings(BaseSettings):
+    """Where messages go. Everything is optional: without Slack or mail settings that way is off.
+
+    Read by the sensors, which need nothing of what a run needs.
+    """
+
+    model_config = DefinitionSettings.model_config
+
+    slack_bot_token: SecretStr | None = Field(None, description="Bot token (xoxb-…) with the scope chat:write.")
+    slack_channel: str | None = Field(None, description="Channel (id or #name) that the bot posts to.")
+    slack_api_url: str = Field("https://slack.com/api/", pattern="^https?://", description="Slack's API.")
+    slack_webhook_url: SecretStr | None = Field(None, description="Incoming webhook, instead of bot token and channel.")
+    smtp_url: SecretStr | None = Field(
+        None, description="Mail server: smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465."
+    )
+    email_from: str | None = Field(None, description="Sender of the mails.")
+    email_to: str | None = Field(None, description="Recipients of the mails, comma separated.")
+    dagster_ui_url: str | None = Field(
+        None, pattern="^https?://", description="Address of the Dagster UI; messages link to runs there."
+    )
+    reports_url: str | None = Field(
+        None, pattern="^https?://", description="Address at which people open the files of REPORTS_URI; links need it."
+    )
+    reports_uri: str | None = Field(None, description="The reports store: mails attach files from it.")
+    report_language: Literal["ja", "en"] = Field("ja", description="Language of the messages.")
+
+    @property
+    def slack_is_on(self) -> bool:
+        """Whether messages go to Slack."""
+        return self.slack_webhook_url is not None or self.slack_bot_token is not None
+
+    @property
+    def mail_is_on(self) -> bool:
+        """Whether messages go out by mail."""
+        return self.smtp_url is not None
+
+    def run_url(self, run_id: str) -> str:
+        """Return where a run can be seen; empty without DAGSTER_UI_URL."""
+        return f"{self.dagster_ui_url.rstrip('/')}/runs/{run_id}" if self.dagster_ui_url else ""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """Refuse a way that is set by half: nobody would learn that nothing arrives."""
+        bot = (self.slack_bot_token, self.slack_channel)
+        mail = (self.smtp_url, self.email_from, self.email_to)
+        faults = []
+        if any(bot) and not all(bot):
+            faults.append("SLACK_BOT_TOKEN and SLACK_CHANNEL go together")
+        if any(bot) and self.slack_webhook_url is not None:
+            faults.append("set SLACK_BOT_TOKEN with SLACK_CHANNEL, or SLACK_WEBHOOK_URL, not both")
+        if any(mail) and not all(mail):
+            faults.append("SMTP_URL, EMAIL_FROM and EMAIL_TO go together")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
 def load_definition_settings() -> DefinitionSettings:
     """Read the settings that definitions depend on; raises `SettingsError` on an unreadable value."""
     try:
         return DefinitionSettings()
+    except ValidationError as error:
+        raise SettingsError(_unreadable(error)) from None
+
+
+def load_notification_settings() -> NotificationSettings:
+    """Read where messages go.
+
+    Raises:
+        SettingsError: a value is unreadable, or a way is set by half; the message names the settings.
+
+    """
+    try:
+        return NotificationSettings()
     except ValidationError as error:
         raise SettingsError(_unreadable(error)) from None
 
@@ -132,8 +242,13 @@ def _missing(names: list[str]) -> str:
 
 
 def _unreadable(error: ValidationError) -> str:
-    faults = [f"{_name(fault)}: {fault['msg']}" for fault in error.errors() if fault["type"] != "missing"]
+    faults = [_told(fault) for fault in error.errors() if fault["type"] != "missing"]
     return f"Unreadable settings: {'; '.join(faults)}. The README lists every setting and its form." if faults else ""
+
+
+def _told(fault: ErrorDetails) -> str:
+    # A fault of several settings together has no place; its message names them.
+    return f"{_name(fault)}: {fault['msg']}" if fault["loc"] else fault["msg"].removeprefix("Value error, ")
 
 
 def _name(fault: ErrorDetails) -> str:

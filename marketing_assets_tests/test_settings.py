@@ -4,7 +4,13 @@ from datetime import date
 import pytest
 
 from marketing_assets.errors import PermanentError, SettingsError
-from marketing_assets.settings import Settings, load_definition_settings, load_settings
+from marketing_assets.settings import (
+    NotificationSettings,
+    Settings,
+    load_definition_settings,
+    load_notification_settings,
+    load_settings,
+)
 
 REQUIRED = {
     "ADS_API_URL": "https://ads.example.com",
@@ -26,7 +32,7 @@ SECRETS = ["token-secret", "crm-secret", "mart-secret", "client-secret", "refres
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
+    for name in (*Settings.model_fields, *NotificationSettings.model_fields):
         monkeypatch.delenv(name.upper(), raising=False)
 
 
@@ -66,6 +72,20 @@ def test_defaults(monkeypatch):
         "quarantine_max_percent": 10.0,
         "report_window_days": 28,
         "report_language": "ja",
+        "reports_url": None,
+        "advice_healthy_ltv_cac": 3.0,
+        "advice_break_even_ltv_cac": 1.0,
+        "advice_stop_ltv_cac": 0.5,
+        "advice_excellent_nroas": 300.0,
+        "advice_good_nroas": 200.0,
+        "advice_break_even_nroas": 100.0,
+        "advice_trend_percent": 20.0,
+        "advice_min_customers": 30,
+        "advice_min_trend_customers": 10,
+        "advice_min_spend_share_percent": 1.0,
+        "advice_min_days": 56,
+        "advice_shift_percent": 10.0,
+        "advice_shift_max_raise_percent": 50.0,
     }
 
 
@@ -111,6 +131,8 @@ def test_a_client_at_a_token_endpoint_needs_id_and_secret(monkeypatch):
         ("QUARANTINE_MAX_PERCENT", "101.5", "less than or equal to 100"),
         ("REPORT_WINDOW_DAYS", "30", "Input should be 1, 7, 28 or 90"),
         ("REPORT_LANGUAGE", "français", "Input should be 'ja' or 'en'"),
+        ("ADVICE_MIN_DAYS", "91", "less than or equal to 90"),
+        ("ADVICE_MIN_CUSTOMERS", "-30", "greater than or equal to 1"),
     ],
 )
 def test_an_unreadable_value_is_named_without_its_content(monkeypatch, name, value, told):
@@ -120,6 +142,18 @@ def test_an_unreadable_value_is_named_without_its_content(monkeypatch, name, val
     assert message.endswith(". The README lists every setting and its form.")
     assert told in message
     assert value not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("ADVICE_STOP_LTV_CAC", "1.5", "ADVICE_STOP_LTV_CAC ≤ ADVICE_BREAK_EVEN_LTV_CAC ≤ ADVICE_HEALTHY_LTV_CAC"),
+        ("ADVICE_GOOD_NROAS", "90", "ADVICE_BREAK_EVEN_NROAS ≤ ADVICE_GOOD_NROAS ≤ ADVICE_EXCELLENT_NROAS"),
+    ],
+)
+def test_thresholds_of_the_advice_that_contradict_each_other_are_refused(monkeypatch, name, value, told):
+    set_all(monkeypatch, REQUIRED, **{name: value})
+    assert error_of_loading() == f"Unreadable settings: expected {told}. The README lists every setting and its form."
 
 
 def test_missing_and_unreadable_settings_are_told_together(monkeypatch):
@@ -158,3 +192,40 @@ def test_other_variables_do_no_harm(monkeypatch):
     set_all(monkeypatch, REQUIRED, MARKETING_COLOR="blue", LAKE="elsewhere", lake_uri_of_somebody="x")
     assert load_settings().lake_uri == "/data/lake"
     assert "MARKETING_COLOR" in os.environ
+
+
+def test_without_any_setting_slack_and_mail_are_off():
+    settings = load_notification_settings()
+    assert not settings.slack_is_on
+    assert not settings.mail_is_on
+    assert settings.slack_api_url == "https://slack.com/api/"
+    assert settings.run_url("run-1") == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"SLACK_BOT_TOKEN": "xoxb-secret"}, "SLACK_BOT_TOKEN and SLACK_CHANNEL go together"),
+        ({"SLACK_CHANNEL": "#kpi"}, "SLACK_BOT_TOKEN and SLACK_CHANNEL go together"),
+        (
+            {"SLACK_BOT_TOKEN": "xoxb-secret", "SLACK_CHANNEL": "#kpi", "SLACK_WEBHOOK_URL": "https://hooks/secret"},
+            "set SLACK_BOT_TOKEN with SLACK_CHANNEL, or SLACK_WEBHOOK_URL, not both",
+        ),
+        ({"SMTP_URL": "smtp://user:secret@mail"}, "SMTP_URL, EMAIL_FROM and EMAIL_TO go together"),
+        ({"EMAIL_FROM": "a@b", "EMAIL_TO": "c@d"}, "SMTP_URL, EMAIL_FROM and EMAIL_TO go together"),
+    ],
+)
+def test_a_way_out_that_is_set_by_half_is_named(monkeypatch, values, told):
+    set_all(monkeypatch, values)
+    with pytest.raises(SettingsError) as raised:
+        load_notification_settings()
+    assert str(raised.value) == f"Unreadable settings: {told}. The README lists every setting and its form."
+
+
+def test_secrets_of_notifications_do_not_show(monkeypatch):
+    mail = {"SMTP_URL": "smtp://user:hush@mail", "EMAIL_FROM": "a@b", "EMAIL_TO": "c@d"}
+    set_all(monkeypatch, mail, SLACK_WEBHOOK_URL="https://hooks.example.com/hush")
+    settings = load_notification_settings()
+    assert settings.slack_is_on
+    assert settings.mail_is_on
+    assert "hush" not in f"{settings!r} {settings} {settings.model_dump_json()} {vars(settings)}"

@@ -29,6 +29,7 @@ class Partition:
         record: Facts that the lake keeps with the rows.
         metadata: What the materialization tells people.
         checks: What the checks of the day found.
+        page: Where the page is that tells what the checks found.
     """
 
     day: date
@@ -36,6 +37,7 @@ class Partition:
     record: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     checks: Sequence[CheckOutcome] = ()
+    page: dg.MetadataValue[Any] | None = None
 
     @property
     def blocked(self) -> bool:
@@ -120,7 +122,7 @@ def _evaluations(
     newest = {partition.day: _newest_materialization(context, partition.day) for partition in partitions}
     for partition in partitions:
         for check in partition.checks:
-            yield _evaluation(context.asset_key, partition.day, check, newest[partition.day])
+            yield _evaluation(context.asset_key, partition, check, newest[partition.day])
 
 
 def _newest_materialization(
@@ -135,10 +137,15 @@ def _newest_materialization(
 
 
 def _evaluation(
-    key: dg.AssetKey, day: date, check: CheckOutcome, target: AssetCheckEvaluationTargetMaterializationData | None
+    key: dg.AssetKey,
+    partition: Partition,
+    check: CheckOutcome,
+    target: AssetCheckEvaluationTargetMaterializationData | None,
 ) -> dg.AssetCheckEvaluation:
-    """Turn an outcome into the evaluation of one partition; its table shows in the UI."""
+    """Turn an outcome into the evaluation of one partition; its table and where its page is show in the UI."""
     metadata: dict[str, Any] = dict(check.facts)
+    if partition.page is not None:
+        metadata["quality_page"] = partition.page
     if check.table:
         metadata["details"] = dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in check.table])
     return dg.AssetCheckEvaluation(
@@ -148,7 +155,7 @@ def _evaluation(
         severity=dg.AssetCheckSeverity.ERROR if check.blocks else dg.AssetCheckSeverity.WARN,
         blocking=check.blocks,
         description=check.summary,
-        partition=str(day),
+        partition=str(partition.day),
         target_materialization_data=target,
         metadata=metadata,
     )
@@ -178,14 +185,15 @@ def describe(table: Table, rows: pl.DataFrame, where: str, **facts: Any) -> dict
     }
 
 
-def column_schema(table: Table) -> dg.TableSchema:
-    """Give a table's columns as the UI shows them."""
+def column_schema(table: Table, sources: Mapping[str, Sequence[str]] | None = None) -> dg.TableSchema:
+    """Give a table's columns as the UI shows them; their descriptions name the columns that they come from."""
+    told = {column: f" From `{'`, `'.join(names)}`." for column, names in (sources or {}).items()}
     return dg.TableSchema(
         [
             dg.TableColumn(
                 column.name,
                 str(column.dtype),
-                column.description,
+                column.description + told.get(column.name, ""),
                 dg.TableColumnConstraints(nullable=column.name not in table.key, unique=table.key == (column.name,)),
             )
             for column in table.columns

@@ -1,6 +1,8 @@
 """The platform as a resource: settings from the environment of the run, and the places they name."""
 
 from functools import cached_property
+from typing import Any
+from urllib.parse import quote
 
 import dagster as dg
 
@@ -36,6 +38,12 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     def reports(self) -> Place:
         """The reports store at REPORTS_URI."""
         return open_place(self.settings.reports_uri)
+
+    def link_to_report(self, key: str) -> dg.MetadataValue[Any]:
+        """Return where people find a document of the reports store: a link with REPORTS_URL, else where it lies."""
+        if self.settings.reports_url is None:
+            return dg.MetadataValue.path(self.reports.uri(key))
+        return dg.MetadataValue.url(f"{self.settings.reports_url.rstrip('/')}/{quote(key)}")
 
     @cached_property
     def sales_files(self) -> Place:

@@ -15,6 +15,8 @@ from marketing_assets.channels import UNATTRIBUTED
 from marketing_assets.quality.validation import SuiteResult
 
 _MOST_LISTED = 20
+_MOST_KEYS = 5
+_KEY_COLUMNS = ("campaign_id", "customer_id", "order_id", "line_number")
 _WARN_ABOVE_PERCENT = 1.0
 RETURN = "negative_revenue"
 """The reason of rows that are returns: nothing is wrong with them, they are just not sales."""
@@ -44,6 +46,12 @@ class CheckOutcome:
     def warns(self) -> bool:
         """Whether the day is published with a warning."""
         return not self.passed and not self.blocks
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of the first rows of the table, if it has rows of data; a suite names them in its summary."""
+        names = [name for name in _KEY_COLUMNS if self.table and name in self.table[0]]
+        return tuple(str(row[names[0]]) for row in self.table[:_MOST_KEYS]) if names else ()
 
 
 def judge_suite(result: SuiteResult) -> CheckOutcome:

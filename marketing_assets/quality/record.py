@@ -10,14 +10,20 @@ from marketing_assets.quality.validation import SuiteResult
 
 @dataclass(frozen=True)
 class QualityWarning:
-    """A check that warned: its name and its one sentence."""
+    """A check that warned: its name, its one sentence, and the keys of a few rows that the sentence does not name."""
 
     check: str
     summary: str
+    keys: Sequence[str] = ()
 
-    def to_dict(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the warning as JSON takes it."""
-        return {"check": self.check, "summary": self.summary}
+        return {"check": self.check, "summary": self.summary, "keys": list(self.keys)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "QualityWarning":
+        """Read back what `to_dict` returned."""
+        return cls(**data | {"keys": tuple(data.get("keys", ()))})
 
 
 @dataclass(frozen=True)
@@ -61,11 +67,11 @@ class QualityRecord:
             **data
             | {
                 "suite": SuiteResult.from_dict(data["suite"]),
-                "warnings": tuple(QualityWarning(**warning) for warning in data["warnings"]),
+                "warnings": tuple(QualityWarning.from_dict(warning) for warning in data["warnings"]),
             }
         )
 
 
 def warnings_of(outcomes: Sequence[CheckOutcome]) -> tuple[QualityWarning, ...]:
     """Pick the checks that warned."""
-    return tuple(QualityWarning(outcome.name, outcome.summary) for outcome in outcomes if outcome.warns)
+    return tuple(QualityWarning(outcome.name, outcome.summary, outcome.keys) for outcome in outcomes if outcome.warns)

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
@@ -17,6 +17,7 @@ import requests
 from marketing_assets.errors import MarketingError, SettingsError
 from marketing_assets.sandbox.processes import DagsterError, child_process, error_in, run_to_end
 from marketing_assets.sandbox.stack import Sandbox, open_sandbox, yesterday
+from marketing_assets.storage.reports import kpi_key, quality_key, report_key
 
 _DEFINITIONS = ("-m", "marketing_assets.definitions")
 _PORT = 3000
@@ -37,7 +38,7 @@ class Progress:
 
 
 def demo(folder: Path, days: int) -> None:
-    """Materialize the last days in the sandbox and print the newest report.
+    """Materialize the last days in the sandbox, print the newest report and what Slack and mail would say.
 
     Raises:
         SettingsError: more days are asked for than the sandbox has.
@@ -47,7 +48,7 @@ def demo(folder: Path, days: int) -> None:
     newest = yesterday()
     first = newest - timedelta(days=days - 1)
     progress.say("Starting PostgreSQL and the ads API, filling the CRM, writing the sales files …")
-    with open_sandbox(folder) as sandbox:
+    with open_sandbox(folder, show=_show_message) as sandbox:
         if first < sandbox.start_date:
             most = (newest - sandbox.start_date).days + 1
             raise SettingsError(f"Expected --days from 1 to {most}, found {days}: the sandbox starts {most} days ago.")
@@ -60,9 +61,18 @@ def demo(folder: Path, days: int) -> None:
             sandbox.log("demo"),
             progress.say,
         )
-        report = sandbox.reports / f"reports/daily/{newest:%Y/%m}/marketing_report_{newest}.txt"
-        print(f"\n{report.read_text(encoding='utf-8')}\n")
-        _print_places(sandbox, report)
+        reports = {extension: sandbox.reports / report_key(newest, extension) for extension in ("txt", "html", "xlsx")}
+        print(f"\n{reports['txt'].read_text(encoding='utf-8')}\n")
+        progress.say("What Slack and the mailbox would get (a local inbox takes it):")
+        run_to_end(("marketing_assets.sandbox.deliver",), sandbox.environment(), sandbox.folder, sandbox.log("deliver"))
+        files = {
+            "report": reports["txt"],
+            "as a page": reports["html"],
+            "as a workbook": reports["xlsx"],
+            "KPIs": sandbox.reports / kpi_key(newest),
+            "quality pages": (sandbox.reports / quality_key(newest, "ads")).parent,
+        }
+        _print_places(sandbox, files)
     progress.say("Done. Everything that was started is stopped. Next: `make ui` shows all this in the Dagster UI.")
 
 
@@ -74,18 +84,18 @@ def ui(folder: Path) -> None:
     """
     progress = Progress()
     progress.say("Starting PostgreSQL and the ads API, filling the CRM, writing the sales files …")
-    with open_sandbox(folder) as sandbox:
+    with open_sandbox(folder, show=_show_message) as sandbox:
         progress.say("Starting the Dagster UI and daemon …")
-        environment = sandbox.environment()
+        port = _free_port()
+        environment = sandbox.environment() | {"DAGSTER_UI_URL": f"http://127.0.0.1:{port}"}
         tidy_up = ("marketing_assets.sandbox.abandoned_runs",)
         run_to_end(tidy_up, environment, sandbox.folder, sandbox.log("abandoned_runs"))
-        port = _free_port()
         log = sandbox.log("ui")
         command = ("dagster", "dev", *_DEFINITIONS, "-h", "127.0.0.1", "-p", str(port))
         with child_process(command, environment, sandbox.folder, log) as process:
             _await_ui(f"http://127.0.0.1:{port}", process, log)
             progress.say(f"The Dagster UI is at http://127.0.0.1:{port} (its log: {log}). Ctrl-C ends it.")
-            _print_places(sandbox, sandbox.reports)
+            _print_places(sandbox, {"reports": sandbox.reports})
             _keep_days_coming(sandbox, process)
             raise DagsterError(f"The Dagster UI ended by itself.{error_in(log)}")
 
@@ -129,15 +139,21 @@ def _free_port() -> int:
     raise SettingsError("Expected a free port on 127.0.0.1, found none. End a program that holds one.")
 
 
-def _print_places(sandbox: Sandbox, reports: Path) -> None:
+def _show_message(text: str) -> None:
+    indented = "\n".join(f"  │ {line}" for line in text.rstrip().splitlines())
+    print(f"\n{indented}\n", flush=True)
+
+
+def _print_places(sandbox: Sandbox, files: Mapping[str, Path]) -> None:
     rows = {
-        "reports": str(reports),
+        **{name: str(path) for name, path in files.items()},
         "lake": str(sandbox.lake),
         "warehouse": f"{sandbox.database_url('warehouse')} (while `make ui` runs)",
         "sales files": str(sandbox.sales),
+        "inbox": f"{sandbox.inbox.folder} (Slack messages and mails)",
         "logs": str(sandbox.folder / "logs"),
     }
-    print("\n".join(f"  {name:<12}{place}" for name, place in rows.items()), flush=True)
+    print("\n".join(f"  {name:<15}{place}" for name, place in rows.items()), flush=True)
 
 
 def _interrupt(number: int, _: FrameType | None) -> NoReturn:

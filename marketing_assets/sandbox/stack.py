@@ -6,7 +6,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -16,6 +16,7 @@ import marketing_assets
 from marketing_assets.errors import PermanentError, SettingsError
 from marketing_assets.sandbox.ads_server import AdsApi, serving
 from marketing_assets.sandbox.crm import fill_crm
+from marketing_assets.sandbox.inbox import Inbox, receiving
 from marketing_assets.sandbox.postgres import running_postgres
 from marketing_assets.sandbox.sales_files import write_files
 from marketing_assets.sandbox.world import CAMPAIGN_CHANNELS, ZONE, World
@@ -29,7 +30,7 @@ DAYS_OF_PARTITIONS = 120
 _CLIENT_ID = "sandbox"
 _CLIENT_SECRET = "made-up-secret"  # noqa: S105 (it opens nothing but the made-up API on this machine)
 _DATABASES = ("crm", "warehouse", "dagster")
-_OUTSIDE_WORLD = ("ADS_", "DAGSTER_", "EMAIL_", "SLACK_", "SMTP_")
+_OUTSIDE_WORLD = ("ADS_", "DAGSTER_", "EMAIL_", "REPORTS_", "SLACK_", "SMTP_")
 
 
 def yesterday() -> date:
@@ -47,6 +48,8 @@ class Sandbox:
         start_date: First day that can be materialized.
         ads_address: Base address of the ads API.
         database_url: Gives the URL of `crm`, `warehouse` or `dagster`.
+        inbox: Where Slack messages and mails arrive.
+        inbox_settings: Settings that lead there.
     """
 
     folder: Path
@@ -54,6 +57,8 @@ class Sandbox:
     start_date: date
     ads_address: str
     database_url: Callable[[str], str]
+    inbox: Inbox
+    inbox_settings: Mapping[str, str]
 
     @property
     def lake(self) -> Path:
@@ -105,16 +110,20 @@ class Sandbox:
             "RETRY_DELAY_SECONDS": "1",
             "SALES_REPORTS_URI": str(self.sales),
             "WAREHOUSE_DATABASE_URL": self.database_url("warehouse"),
+            **self.inbox_settings,
         }
 
 
 @contextmanager
-def open_sandbox(folder: Path, newest_day: Callable[[], date] = yesterday) -> Iterator[Sandbox]:
+def open_sandbox(
+    folder: Path, newest_day: Callable[[], date] = yesterday, show: Callable[[str], None] = lambda _: None
+) -> Iterator[Sandbox]:
     """Make the sandbox at first use, start its servers, and stop them at the end.
 
     Args:
         folder: Where everything is kept. Its birthday is kept with it, so that a later day opens the same world.
         newest_day: Tells the newest day that is over; the sources know nothing later.
+        show: Is told what arrives in the inbox.
 
     Raises:
         PermanentError: another program has the sandbox open, or the folder holds something else.
@@ -131,7 +140,16 @@ def open_sandbox(folder: Path, newest_day: Callable[[], date] = yesterday) -> It
         database_url = stack.enter_context(running_postgres(folder / "postgres", _DATABASES))
         api = AdsApi(world, _CLIENT_ID, _CLIENT_SECRET, newest_day=newest_day)
         ads_address = stack.enter_context(serving(api))
-        sandbox = Sandbox(folder, world, born - timedelta(days=DAYS_OF_PARTITIONS), ads_address, database_url)
+        inbox = Inbox(folder / "inbox", show)
+        sandbox = Sandbox(
+            folder=folder,
+            world=world,
+            start_date=born - timedelta(days=DAYS_OF_PARTITIONS),
+            ads_address=ads_address,
+            database_url=database_url,
+            inbox=inbox,
+            inbox_settings=stack.enter_context(receiving(inbox)),
+        )
         sandbox.advance(newest_day())
         yield sandbox
 

@@ -7,10 +7,12 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import dagster as dg
 import polars as pl
 import pytest
+from openpyxl import load_workbook
 
 from marketing_assets_tests.support.ads_server import campaign
 from marketing_assets_tests.support.arithmetic import WINDOWS, Arithmetic, differences
@@ -289,6 +291,12 @@ def test_a_world_worked_out_by_hand(stack: Stack) -> None:
     kpis = stack.reports.read(f"data/kpi/2024/01/channel_kpi_{DAY}.csv")
     assert kpis.startswith(b"\xef\xbb\xbf")
     assert len(list(csv.DictReader(io.StringIO(kpis.decode("utf-8-sig"))))) == 16  # 4 channels, 4 windows
+    page = stack.reports.read(f"reports/daily/2024/01/marketing_report_{DAY}.html").decode()
+    assert "return 1 (returns total -20.00)" in page
+    book = load_workbook(io.BytesIO(stack.reports.read(f"reports/daily/2024/01/marketing_report_{DAY}.xlsx")))
+    shown = {name: cost for name, cost, *_ in book["Channels"].iter_rows(min_row=2, max_row=5, values_only=True)}
+    mart = of_day(stack.mart("mart_channel_kpi"), DAY, window_days=28)
+    assert shown == {row["channel"]: float(row["ad_cost"]) for row in mart}
 
 
 def test_everything_in_s3_is_as_it_is_in_folders(
@@ -543,7 +551,9 @@ def test_data_that_fail_critically_are_not_published(
     assert words in description
     assert (f"raw_{source}", str(DAY)) in materialized(result)
     assert assets_of(result) & {f"validated_{source}", *DOWNSTREAM[source]} == set()
-    assert [place for place in changed(before, published(broken)) if not place.startswith("lake raw_")] == []
+    page = f"quality/{DAY}/{source}.html"  # tells of every attempt
+    elsewhere = [place for place in changed(before, published(broken)) if page not in place]
+    assert [place for place in elsewhere if not place.startswith("lake raw_")] == []
 
 
 def test_in_a_range_only_the_bad_day_is_not_published(stack: Stack) -> None:
@@ -589,7 +599,7 @@ def everything_stored(stack: Stack) -> dict[str, str]:
     """Collect all that the platform keeps, as text: lake files raw and decoded, reports, marts, every run's events."""
     told = {place: data.decode("latin-1") for place, data in stack.files().items()}
     told |= {f"rows of {place}": str(pl.read_parquet(data).to_dicts()) for place, data in stack.files().items()}
-    told |= {place: data.decode() for place, data in report_files(stack).items()}
+    told |= {place: _decoded(place, data) for place, data in report_files(stack).items()}
     told |= {table: str(stack.mart(table)) for table in MARTS}
     for run in stack.instance.get_runs():
         told |= {
@@ -597,6 +607,13 @@ def everything_stored(stack: Stack) -> dict[str, str]:
             for number, record in enumerate(stack.instance.all_logs(run.run_id))
         }
     return told
+
+
+def _decoded(key: str, data: bytes) -> str:
+    if not key.endswith(".xlsx"):
+        return data.decode("latin-1")
+    with ZipFile(io.BytesIO(data)) as workbook:
+        return "".join(workbook.read(name).decode() for name in workbook.namelist())
 
 
 def test_names_mail_addresses_and_secrets_are_nowhere(stack: Stack, capfd: pytest.CaptureFixture[str]) -> None:

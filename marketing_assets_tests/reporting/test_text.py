@@ -11,7 +11,8 @@ import pytest
 from marketing_assets.quality.record import QualityRecord, QualityWarning
 from marketing_assets.quality.suites import SUITES
 from marketing_assets.quality.validation import ExpectationResult, SuiteResult
-from marketing_assets.reporting.report import DayReport, why_null
+from marketing_assets.reporting.figures import why_null
+from marketing_assets.reporting.report import DayReport
 from marketing_assets.reporting.text import render_text
 from marketing_assets.reporting.words import WORDS
 

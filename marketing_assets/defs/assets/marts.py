@@ -14,6 +14,10 @@ from marketing_assets.defs.publishing import Partition, check_specs, describe, p
 from marketing_assets.defs.resources import Platform
 from marketing_assets.errors import PermanentError
 from marketing_assets.quality.checks import judge_reconciliation, judge_windows
+from marketing_assets.reporting.charts import history_chart, roas_chart
+from marketing_assets.reporting.markdown import render_channel_table, render_chart, render_summary_table
+from marketing_assets.reporting.report import build_history
+from marketing_assets.settings import Settings
 from marketing_assets.tables import (
     CHANNEL_KPI,
     CHANNEL_MERGED,
@@ -119,7 +123,8 @@ def channel_kpis(context: dg.AssetExecutionContext, platform: Platform) -> Itera
         check = judge_windows(
             day, [past for past in covered if first <= past <= day], SETTINGS.marketing_start_date, longest
         )
-        metadata = _describe(CHANNEL_KPI, rows, window=f"{first}…{day}")
+        shown = _show_channels(rows, platform.settings, with_chart=day == days[-1])
+        metadata = shown | _describe(CHANNEL_KPI, rows, window=f"{first}…{day}")
         return Partition(day, rows, metadata=metadata, checks=[check])
 
     yield from publish(context, CHANNEL_KPI, [audit(day) for day in days])
@@ -127,17 +132,38 @@ def channel_kpis(context: dg.AssetExecutionContext, platform: Platform) -> Itera
 
 @dg.asset(**asset_arguments("daily_summary", "mart", "polars", "postgres", in_warehouse=True))
 @guarded(minutes=20)
-def daily_summary(context: dg.AssetExecutionContext, channel_kpis: pl.DataFrame) -> Iterator[Any]:
+def daily_summary(context: dg.AssetExecutionContext, platform: Platform, channel_kpis: pl.DataFrame) -> Iterator[Any]:
     """The totals over all channels and the best channel, over 1, 7, 28 and 90 days.
 
     Grain: window. Ratios come from sums over the channels, never from averages of ratios.
     """
+    days = days_of(context)
+    language = platform.settings.report_language
     summary = summarize_days(channel_kpis)
-    partitions = [
-        Partition(day, rows, metadata=_describe(DAILY_SUMMARY, rows))
-        for day, rows in ((day, summary.filter(date=day)) for day in days_of(context))
-    ]
-    yield from publish(context, DAILY_SUMMARY, partitions)
+    facts = platform.warehouse.read(CHANNEL_MERGED, days[-1] - timedelta(days=max(WINDOWS) - 1), days[-1])
+    chart = dg.MetadataValue.md(render_chart(history_chart(build_history(facts, days[-1]), language)))
+
+    def make(day: date) -> Partition:
+        rows = summary.filter(date=day)
+        shown: dict[str, Any] = {"figures": dg.MetadataValue.md(render_summary_table(rows.to_dicts(), language))}
+        if day == days[-1]:
+            shown["chart"] = chart
+        return Partition(day, rows, metadata=shown | _describe(DAILY_SUMMARY, rows))
+
+    yield from publish(context, DAILY_SUMMARY, [make(day) for day in days])
+
+
+def _show_channels(rows: pl.DataFrame, settings: Settings, *, with_chart: bool) -> dict[str, Any]:
+    """Show a day's figures over REPORT_WINDOW_DAYS as a table, and as a chart if asked for.
+
+    Only a run's newest day gets charts: the event log keeps them for good.
+    """
+    window = rows.filter(window_days=settings.report_window_days)
+    channels = window.sort("roas", "period_revenue", descending=True, nulls_last=True).to_dicts()
+    shown = {"figures": dg.MetadataValue.md(render_channel_table(channels, settings.report_language))}
+    if with_chart:
+        shown["chart"] = dg.MetadataValue.md(render_chart(roas_chart(channels, settings.report_language)))
+    return shown
 
 
 def _describe(table: Table, rows: pl.DataFrame, **facts: Any) -> dict[str, Any]:

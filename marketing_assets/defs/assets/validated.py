@@ -27,7 +27,9 @@ from marketing_assets.quality.checks import (
 )
 from marketing_assets.quality.record import QualityRecord, QualityWarning, warnings_of
 from marketing_assets.quality.validation import validate
+from marketing_assets.reporting.data_docs import DayQuality, render_day, render_suites
 from marketing_assets.sources.campaign_channels import read_channel_rules
+from marketing_assets.storage.reports import SUITES_KEY, quality_key
 from marketing_assets.tables import (
     QUARANTINE_ADS,
     QUARANTINE_SALES,
@@ -161,7 +163,7 @@ def validated_sales(context: dg.AssetExecutionContext, platform: Platform, raw_s
             quarantined=quarantined.filter(date=day),
             returns_total=sum(judged.filter(date=day, reason=RETURN)["parsed_revenue"], Decimal(0)),
             sales_reported=record["sales_reported"],
-            raw_warnings=tuple(QualityWarning(**warning) for warning in record["warnings"]),
+            raw_warnings=tuple(QualityWarning.from_dict(warning) for warning in record["warnings"]),
         )
         for day, record in ((day, platform.lake.record(RAW_SALES, day)) for day in days_of(context))
     ]
@@ -189,7 +191,10 @@ def validated_sales(context: dg.AssetExecutionContext, platform: Platform, raw_s
 
 
 def _audit(platform: Platform, day: _Day, further_checks: Sequence[CheckOutcome]) -> Partition:
-    """Run a day's suite and checks; the record of how it passed goes with its rows into the lake."""
+    """Run a day's suite and checks, and write the page of what they found, whether the day is published or not.
+
+    The record of how the day passed goes with its rows into the lake.
+    """
     suite = validate(day.source, day.valid)
     reasons = {} if day.quarantined is None else dict(day.quarantined.group_by("reason").len().sort("reason").rows())
     limit = platform.settings.quarantine_max_percent
@@ -207,14 +212,30 @@ def _audit(platform: Platform, day: _Day, further_checks: Sequence[CheckOutcome]
         sales_reported=day.sales_reported,
         warnings=(*day.raw_warnings, *warnings_of(checks)),
     )
+    page = _write_page(platform, DayQuality(day.day, record, checks))
     facts = {
         "rows_in": day.rows_in,
         "rows_quarantined": sum(reasons.values()),
         **{f"quarantined_{reason}": count for reason, count in reasons.items()},
         "suite": suite.line,
+        "quality_page": page,
     }
     metadata = describe(day.table, day.valid, platform.lake.uri(day.table, day.day), **facts)
-    return Partition(day.day, day.valid, record.to_dict(), metadata, checks)
+    return Partition(day.day, day.valid, record.to_dict(), metadata, checks, page)
+
+
+def _write_page(platform: Platform, quality: DayQuality) -> dg.MetadataValue[Any]:
+    """Write the page of how a day was judged; returns where people find it."""
+    key = quality_key(quality.day, quality.source)
+    platform.reports.write(key, render_day(quality, platform.settings.report_language).encode())
+    return platform.link_to_report(key)
+
+
+def _update_suites_page(platform: Platform) -> None:
+    """Write the page of what is checked when it is new or reads differently: it is the same for every day."""
+    page = render_suites(platform.settings.report_language).encode()
+    if not platform.reports.exists(SUITES_KEY) or platform.reports.read(SUITES_KEY) != page:
+        platform.reports.write(SUITES_KEY, page)
 
 
 def _publish(
@@ -226,6 +247,7 @@ def _publish(
     quarantine: Table | None = None,
 ) -> Iterator[Any]:
     """Publish the days that passed; their rows in quarantine are replaced first."""
+    _update_suites_page(platform)
     if quarantine is not None:
         for day, partition in zip(days, audited, strict=True):
             if not partition.blocked and day.quarantined is not None:
