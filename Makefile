@@ -27,8 +27,10 @@ demo: setup ## Materialize the last 35 days of a made-up company, print the newe
 ui: setup ## Serve the Dagster UI over the same company, until Ctrl-C
 	@$(BIN)/python -m marketing_assets.sandbox ui
 
+# Playwright switches stacks under the interpreter: it gets a process of its own.
 test: setup ## Run the tests, with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest -m "not browser" --cov --cov-report=
+	$(BIN)/python -m pytest -m browser --cov --cov-append --cov-report=term-missing:skip-covered
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check .

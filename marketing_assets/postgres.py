@@ -9,7 +9,8 @@ import polars as pl
 
 from marketing_assets.errors import MarketingError, PermanentError, TransientError
 
-CONNECT_TIMEOUT_SECONDS = 10
+_CONNECTION = {"connect_timeout": "10", "keepalives_idle": "30", "tcp_user_timeout": "60000"}
+"""A network that has vanished is noticed in a minute; without these a read would wait for hours."""
 
 _TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58")
 """SQLSTATE classes that another try may mend: connection, rollback, resources, locks, intervention, system."""
@@ -19,7 +20,7 @@ _PERMANENT_REFUSALS = (
     "no password supplied",
     "no pg_hba.conf entry",
     "does not exist",
-    "could not translate host name",
+    "Name or service not known",
     "invalid ",
     "permission denied",
 )
@@ -41,7 +42,7 @@ def connect(url: str, purpose: str) -> Iterator[Any]:
 
     _require_encoded_login(url, purpose)
     try:
-        connection = dbapi.connect(_with_timeout(url))
+        connection = dbapi.connect(_with_timeouts(url))
         try:
             yield connection
             connection.commit()
@@ -57,7 +58,7 @@ def connect(url: str, purpose: str) -> Iterator[Any]:
 def translate(error: Exception, url: str, purpose: str) -> MarketingError:
     """Turn a driver's error into a transient or a permanent one, without the password."""
     # libpq's own words come last in the drivers' messages; the rest repeats the query.
-    text = redact(" ".join(str(error).split()), url)[:600]
+    text = redact(" ".join(str(error).split()), url).split(" Query was:")[0][:600]
     state = getattr(error, "sqlstate", None) or getattr(getattr(error, "orig", None), "pgcode", None) or ""
     refused = any(words in text for words in _PERMANENT_REFUSALS)
     if state.startswith(_TRANSIENT_CLASSES) or (not state and not refused):
@@ -67,8 +68,10 @@ def translate(error: Exception, url: str, purpose: str) -> MarketingError:
 
 def redact(text: str, url: str) -> str:
     """Replace a database URL and its password wherever they occur in a text."""
-    password = urlsplit(url).password
-    for secret in (url, password, unquote(password or "")):
+    parts = urlsplit(url)
+    pairs = (pair.partition("=") for pair in parts.query.split("&"))
+    secrets = [parts.password, *(value for name, _, value in pairs if name in {"password", "sslpassword"})]
+    for secret in (url, *secrets, *(unquote(secret or "") for secret in secrets)):
         if secret:
             text = text.replace(secret, "***")
     return text
@@ -95,10 +98,10 @@ def _require_encoded_login(url: str, purpose: str) -> None:
         )
 
 
-def _with_timeout(url: str) -> str:
-    if "connect_timeout=" in url:
-        return url
-    return f"{url}{'&' if urlsplit(url).query else '?'}connect_timeout={CONNECT_TIMEOUT_SECONDS}"
+def _with_timeouts(url: str) -> str:
+    query = urlsplit(url).query
+    added = "&".join(f"{name}={value}" for name, value in _CONNECTION.items() if f"{name}=" not in query)
+    return f"{url}{'&' if query else '?'}{added}"
 
 
 def _quietly(action: Any) -> None:

@@ -30,7 +30,7 @@ class DefinitionSettings(BaseSettings):
     warehouse_schema: str = Field(
         "marketing", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="Schema of the marts in the warehouse."
     )
-    retry_delay_seconds: int = Field(300, ge=0, description="Wait before the first retry of a step; doubles each time.")
+    retry_delay_seconds: int = Field(300, ge=0, description="Wait before the first retry of a step; grows with each.")
 
     @field_validator("marketing_timezone")
     @classmethod

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any, ParamSpec
 
 import dagster as dg
+import polars as pl
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._utils import interrupts
 
@@ -43,6 +44,11 @@ def step_faults() -> Iterator[None]:
         raise
     except MarketingError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from None
+    except (ConnectionError, TimeoutError, pl.exceptions.ComputeError) as error:
+        # Polars reads the lake in S3 by itself: what boto3's faults are translated to elsewhere ends here.
+        if isinstance(error, pl.exceptions.ComputeError) and "object-store error" not in str(error):
+            raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
+        raise TransientError(f"The lake did not answer: {type(error).__name__}: {error}") from error
     except Exception as error:
         description = f"{type(error).__name__}: {error}"
         raise dg.Failure(description=description, allow_retries=False) from error
@@ -51,12 +57,14 @@ def step_faults() -> Iterator[None]:
 def guarded(
     minutes: int,
 ) -> Callable[[Callable[_Parameters, Iterator[Any]]], Callable[_Parameters, Iterator[Any]]]:
-    """Give an asset's body a time limit, and its faults their kind."""
+    """Give an asset's body a time limit for each of its days, and its faults their kind."""
 
     def decorate(body: Callable[_Parameters, Iterator[Any]]) -> Callable[_Parameters, Iterator[Any]]:
         @functools.wraps(body)
         def run(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> Iterator[Any]:
-            with step_faults(), time_limit(minutes * 60):
+            context = args[0] if args else kwargs["context"]
+            days = len(context.partition_keys) if isinstance(context, dg.AssetExecutionContext) else 1
+            with step_faults(), time_limit(minutes * 60 * days):
                 yield from body(*args, **kwargs)
 
         return run
@@ -68,8 +76,8 @@ def guarded(
 def time_limit(seconds: float) -> Iterator[None]:
     """Raise `TransientError` in the block after some seconds; a hanging source may answer the next try.
 
-    Works by SIGALRM, which Python delivers to the main thread only: there every executor runs its steps. In another
-    thread there is no limit.
+    Works by SIGALRM, which Python delivers to the main thread, where every executor runs its steps, and between two
+    of its own instructions: a call into PostgreSQL ends by the database's own limits. In another thread there is none.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

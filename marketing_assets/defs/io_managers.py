@@ -14,6 +14,7 @@ from marketing_assets.defs.faults import step_faults
 from marketing_assets.defs.partitions import days_of
 from marketing_assets.defs.publishing import Partition
 from marketing_assets.defs.resources import Platform
+from marketing_assets.errors import PermanentError
 from marketing_assets.storage.reports import report_key
 from marketing_assets.tables import ASSET_TABLES, Table
 
@@ -58,8 +59,12 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> Any:
         """Read the days of the input."""
         with step_faults():
-            days = days_of(context)
-            rows = self.platform.warehouse.read(_table_of(context), days[0], days[-1])
+            days, table = days_of(context), _table_of(context)
+            rows = self.platform.warehouse.read(table, days[0], days[-1])
+            if missing := sorted(set(days) - set(rows["date"])):
+                raise PermanentError(
+                    f"{table.name} has no rows for {', '.join(map(str, missing))}: materialize it first."
+                )
             return _as_asked(context, rows.lazy())
 
 

@@ -90,7 +90,8 @@ def publish(
         if partition.blocked
     }
     told = "\n".join(f"{day}: {reason}" for day, reason in sorted(reasons.items()))
-    text = f"{key.to_user_string()} was not published for {len(reasons)} of {len(context.partition_keys)} days.\n{told}"
+    days = len(context.partition_keys)
+    text = f"{key.to_user_string()} was not published for {days - len(good)} of {days} days.\n{told}"
     if any(isinstance(fault, TransientError) for fault in faults.values()):
         raise TransientError(text)
     raise dg.Failure(text, allow_retries=False)

@@ -37,14 +37,15 @@ def stale_windows_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.Run
     if _is_busy(instance):
         yield dg.SkipReason("Runs or backfills are under way: they may be what brings the windows up to date.")
         return
-    changed, computed = (_last_materialized(instance, key) for key in (_FACTS, _WINDOWED[0]))
+    changed = _last_materialized(instance, _FACTS)
+    computed = _oldest([_last_materialized(instance, key) for key in _WINDOWED])
     stale = find_stale_days(changed, computed, max(WINDOWS))
     if not stale:
         yield dg.SkipReason("Every window is newer than the days it holds.")
         return
     for first, last in group_days(stale, SETTINGS.backfill_days_per_run):
         yield dg.RunRequest(
-            run_key=f"{first}…{last} after {max(changed.values())}",
+            run_key=f"{first}…{last} after {_last_change(changed, first, last)}",
             asset_selection=_WINDOWED,
             tags={ASSET_PARTITION_RANGE_START_TAG: str(first), ASSET_PARTITION_RANGE_END_TAG: str(last)},
         )
@@ -78,6 +79,17 @@ def group_days(days: list[date], most: int) -> list[tuple[date, date]]:
         else:
             ranges.append((day, day))
     return ranges
+
+
+def _oldest(computed: list[dict[date, int]]) -> dict[date, int]:
+    """Tell for each day when the oldest of its figures was computed: all of them are to be newer than the facts."""
+    return {day: min(numbers[day] for numbers in computed if day in numbers) for numbers in computed for day in numbers}
+
+
+def _last_change(changed: Mapping[date, int], first: date, last: date) -> int:
+    """Return the last change of a day that the windows of some days hold."""
+    start = first - timedelta(days=max(WINDOWS) - 1)
+    return max(number for day, number in changed.items() if start <= day <= last)
 
 
 def _is_busy(instance: dg.DagsterInstance) -> bool:

@@ -83,10 +83,17 @@ def judge_suite(result: SuiteResult) -> CheckOutcome:
     )
 
 
-def judge_quarantine(rows_in: int, validated: int, quarantined: Mapping[str, int], most_percent: float) -> CheckOutcome:
+def judge_quarantine(
+    rows_in: int,
+    validated: int,
+    quarantined: Mapping[str, int],
+    most_percent: float,
+    rows: Sequence[Mapping[str, str | int]] = (),
+) -> CheckOutcome:
     """Prove that rows in = validated + quarantined, and hold the share of unusable rows against the limits.
 
-    Returns are left out of the share, above and below the line: a busy day of returns is not bad data.
+    Returns are left out of the share, above and below the line: a busy day of returns is not bad data. `rows` tell
+    where the unusable rows stand; the first of them are shown.
     """
     returns = quarantined.get(RETURN, 0)
     unusable, judged = sum(quarantined.values()) - returns, rows_in - returns
@@ -112,7 +119,14 @@ def judge_quarantine(rows_in: int, validated: int, quarantined: Mapping[str, int
     )
     if blocks:
         summary += f" More than QUARANTINE_MAX_PERCENT ({most_percent:g}): mend the source, then run the day again."
-    return CheckOutcome("quarantine_rate", percent <= _WARN_ABOVE_PERCENT, blocks, summary, facts)
+    return CheckOutcome(
+        "quarantine_rate",
+        percent <= min(_WARN_ABOVE_PERCENT, most_percent),
+        blocks,
+        summary,
+        facts,
+        rows[:_MOST_LISTED],
+    )
 
 
 def judge_sales_reported(day: date, reported: bool) -> CheckOutcome:
@@ -158,9 +172,9 @@ def judge_unattributed_customers(customers: pl.DataFrame) -> CheckOutcome:
 
 
 def judge_repeated_orders(sales: pl.DataFrame, earlier_months: pl.DataFrame) -> CheckOutcome:
-    """Warn about order ids that an earlier month has too: the same sale may count twice."""
+    """Warn about order ids that the month before has too: the same sale may count twice."""
     repeated = sales.join(earlier_months.select("order_id"), on="order_id", how="semi").sort("line_number")
-    summary = f"{repeated.height} of {sales.height} order ids stand in an earlier month's file too." + (
+    summary = f"{repeated.height} of {sales.height} order ids stand in the file of the month before too." + (
         " Both are counted: check whether the sales department carried orders over." if repeated.height else ""
     )
     table = [
@@ -201,6 +215,8 @@ def judge_reconciliation(
             _rounding(sales["revenue"], merged.height),
         ),
         ("period_orders", merged["period_orders"].sum(), sales.height, 0),
+        ("impressions", merged["impressions"].sum(), ads["impressions"].sum(), 0),
+        ("clicks", merged["clicks"].sum(), ads["clicks"].sum(), 0),
         ("new_customers", merged["new_customers"].sum(), customers.filter(pl.col("acquisition_date") == day).height, 0),
     ]
     table = [
@@ -212,9 +228,26 @@ def judge_reconciliation(
         f"The mart differs from its sources in {', '.join(broken)}: nothing is published. Run the validated assets and "
         "channel_merged of the day again."
         if broken
-        else "Ad cost, revenue, orders and new customers equal their sources."
+        else "Spend, impressions, clicks, revenue, orders and new customers equal their sources."
     )
     return CheckOutcome("reconciles", passed=not broken, blocks=True, summary=summary, table=table)
+
+
+def judge_unknown_customers(sales: pl.DataFrame, customers: pl.DataFrame) -> CheckOutcome:
+    """Warn about orders of customers whom the CRM does not know, with their revenue."""
+    lost = sales.join(customers.select("customer_id"), on="customer_id", how="anti").sort("line_number")
+    revenue = lost["revenue"].sum() or Decimal(0)
+    summary = (
+        f"{lost.height} of {sales.height} orders are of customers whom the CRM does not know; their revenue of "
+        f"{revenue:.2f} counts as {UNATTRIBUTED}."
+        + (" Do customer ids have the same form in CRM and sales files (leading zeros, case)?" if lost.height else "")
+    )
+    table = [
+        {"order_id": row["order_id"], "customer_id": row["customer_id"], "line_number": row["line_number"]}
+        for row in lost.head(_MOST_LISTED).iter_rows(named=True)
+    ]
+    facts: dict[str, str | int | float] = {"orders": lost.height, "revenue": f"{revenue:.2f}"}
+    return CheckOutcome("unknown_customers", lost.is_empty(), blocks=False, summary=summary, facts=facts, table=table)
 
 
 def judge_windows(day: date, covered: Sequence[date], first_day: date, longest: int) -> CheckOutcome:

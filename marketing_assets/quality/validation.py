@@ -116,13 +116,6 @@ class SuiteResult:
         return cls(data["source"], tuple(ExpectationResult.from_dict(result) for result in data["results"]))
 
 
-def preload() -> None:
-    """Import Great Expectations, which takes seconds: worth doing in a thread while the sources are awaited."""
-    # Set first: versions that send usage statistics decide by it when they are imported.
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations  # noqa: F401
-
-
 def validate(source: str, table: pl.DataFrame) -> SuiteResult:
     """Hold one day's validated table against its source's suite.
 
@@ -189,7 +182,8 @@ def _judge(
 
 def _quiet_batch(name: str, table: pl.DataFrame) -> "Batch":
     """Hand the table over in memory. Each validation has a context of its own: they cannot be shared by threads."""
-    preload()
+    # Set first: versions that send usage statistics decide by it when they are imported.
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
     from great_expectations import get_context
     from great_expectations.data_context.types.base import ProgressBarsConfig
 

@@ -41,15 +41,17 @@ def kind_of(name: str) -> str:
     return name.removeprefix("overall_").removeprefix("paid_").removeprefix("best_channel_")
 
 
-def why_null(ratio: str, row: Mapping[str, Any]) -> str:
-    """Tell why a ratio of a channel or summary row is null.
+def why_null(figure: str, row: Mapping[str, Any]) -> str:
+    """Tell why a figure of a channel or summary row is null.
 
     Returns:
         A reason: `sales_not_reported`, `no_spend`, `no_new_customers`, `no_cohort`, `no_clicks`, `no_impressions`,
         `no_conversions`.
     """
-    name = kind_of(ratio)
+    name = kind_of(figure)
     cost = row["ad_cost"] if "ad_cost" in row else row["total_ad_cost"]
+    if name.endswith(("revenue", "orders")):
+        return "sales_not_reported"
     if name in {"roas", "nroas"}:
         return "sales_not_reported" if row["sales_days_covered"] < row["days_covered"] else "no_spend"
     if name == "cac":

@@ -131,7 +131,7 @@ def tell_report(report: DayReport, uri_of: Callable[[str], str], language: Langu
 
     figures = (
         (words["ad_cost"], with_day(write_amount(summary["total_ad_cost"]), _amount(day.ad_cost))),
-        (words["revenue"], with_day(write_amount(summary["total_revenue"]), _amount(day.revenue))),
+        (words["revenue"], with_day(write_figure("total_revenue", summary["total_revenue"]), _amount(day.revenue))),
         (words["paid_roas"], words["rated"].format(figure=roas, rating=rating).strip()),
         (words["paid_cac"], write_figure("paid_cac", summary["paid_cac"])),
         (words["new_customers"], with_day(f"{summary['total_customers']:,}", _count(day.new_customers))),

@@ -12,6 +12,7 @@ from marketing_assets.errors import PermanentError
 from marketing_assets.quality.record import QualityRecord
 from marketing_assets.reporting.advice import LONG_WINDOW, TREND_WINDOW, Advice, AdviceRules, advise
 
+_SALES = {"total_revenue", "total_orders", "period_revenue", "period_orders", "new_customer_revenue"}
 _NEEDS_SALES = {"total_revenue", "total_orders", "overall_roas", "paid_roas"}
 
 
@@ -81,7 +82,7 @@ class DayReport:
         """Sort channels by roas, highest first; those without one by revenue behind them."""
         return sorted(
             self.channels,
-            key=lambda row: (row["roas"] is None, -(row["roas"] or 0), -row["period_revenue"], row["channel"]),
+            key=lambda row: (row["roas"] is None, -(row["roas"] or 0), -(row["period_revenue"] or 0), row["channel"]),
         )
 
     def change(self, name: str) -> float | None:
@@ -138,8 +139,8 @@ def build_day_report(
     return DayReport(
         day=day,
         window_days=window_days,
-        summary=summary.row(0, named=True),
-        channels=_kpis(marts, day, window_days),
+        summary=_without_unknown_sales(summary.row(0, named=True)),
+        channels=[_without_unknown_sales(row) for row in _kpis(marts, day, window_days)],
         quality=quality,
         previous=None if before.is_empty() else before.row(0, named=True),
         long_channels=long,
@@ -156,6 +157,11 @@ def build_day_report(
 
 def _kpis(marts: Marts, day: date, window_days: int) -> list[dict[str, Any]]:
     return marts.kpis.filter(date=day, window_days=window_days).to_dicts()
+
+
+def _without_unknown_sales(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the sales of a window of which no day's sales are reported: they are unknown, not zero."""
+    return {**row, **dict.fromkeys(_SALES & row.keys() if row["sales_days_covered"] == 0 else ())}
 
 
 def build_history(merged: pl.DataFrame, day: date) -> list[HistoryDay]:

@@ -75,8 +75,8 @@ def _summary(summary: Mapping[str, Any], words: Mapping[str, str], notes: Notes)
     best = summary["best_channel"]
     lines = [
         (words["ad_cost"], write_figure("total_ad_cost", summary["total_ad_cost"])),
-        (words["revenue"], write_figure("total_revenue", summary["total_revenue"])),
-        (words["orders"], f"{summary['total_orders']:,}"),
+        (words["revenue"], notes.write("total_revenue", summary)),
+        (words["orders"], notes.write("total_orders", summary)),
         (words["new_customers"], f"{summary['total_customers']:,}"),
         *(
             (words[name if name.startswith("paid_") else kind_of(name)], notes.write(name, summary))

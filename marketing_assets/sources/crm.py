@@ -6,23 +6,25 @@ import polars as pl
 
 from marketing_assets.errors import PermanentError, SourceNotReadyError
 from marketing_assets.postgres import connect, read_frame
+from marketing_assets.sources.japanese_text import normalize_ids
 from marketing_assets.tables import MONEY, RAW_CRM
 
 STATEMENT_TIMEOUT_SECONDS = 600
 
 # A session in the platform's time zone makes `::date` and comparisons with dates right for every column type:
 # timestamptz is converted, timestamp and date are taken as local. The sum is text because ADBC has no numeric.
+# Dates before year 1 (-infinity is one) have no place in Python: such a customer was acquired long ago.
 _AS_OF = """
 WITH totals AS (
     SELECT customer_id, sum(revenue::numeric) AS lifetime_value, count(*) AS order_count,
-           max(order_date)::date AS last_order_date
+           max(order_date) FILTER (WHERE order_date >= DATE '0001-01-01')::date AS last_order_date
     FROM orders
     WHERE order_date < DATE '{next_day}'
     GROUP BY customer_id
 )
 SELECT DATE '{day}' AS date,
        customer_id::text AS customer_id,
-       acquisition_date::date AS acquisition_date,
+       CASE WHEN acquisition_date >= DATE '0001-01-01' THEN acquisition_date::date END AS acquisition_date,
        acquisition_source::text AS acquisition_source,
        acquisition_channel::text AS acquisition_channel,
        coalesce(lifetime_value, 0)::text AS lifetime_value,
@@ -43,7 +45,7 @@ def read_customers(url: str, day: date, time_zone: str) -> pl.DataFrame:
         time_zone: IANA name of the zone that cuts timestamps into days.
 
     Returns:
-        RAW_CRM rows; customers without an acquisition date count as acquired long ago.
+        RAW_CRM rows, ids in the normal form that sales have too; customers without a date count as acquired long ago.
 
     Raises:
         SourceNotReadyError: the CRM has no customer by the end of that day.
@@ -61,7 +63,9 @@ def read_customers(url: str, day: date, time_zone: str) -> pl.DataFrame:
             f"The CRM has no customer acquired on or before {day}: expected at least one row in `customers`. "
             "Check that CRM_DATABASE_URL names the right database."
         )
-    typed = rows.with_columns(pl.col("lifetime_value").cast(MONEY, strict=False))
+    typed = rows.with_columns(
+        pl.col("lifetime_value").cast(MONEY, strict=False), customer_id=normalize_ids(rows["customer_id"])
+    )
     unreadable = typed.filter(pl.col("lifetime_value").is_null())["customer_id"].head(5).to_list()
     if unreadable:
         raise PermanentError(

@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
-from marketing_assets.errors import PermanentError
+from marketing_assets.errors import PermanentError, TransientError
 
 LONGEST_ROW = 1 << 20
 """Bytes (of UTF-8) that one row may take: a quote that is never closed must not swallow the rest of a file."""
@@ -67,6 +67,7 @@ def read_batches(
     Raises:
         PermanentError: the file is empty, no CSV, in no known encoding, lacks a wanted column or has it twice, has a
             quote that is not closed, or a row longer than `LONGEST_ROW`.
+        TransientError: the file ends in the middle of a row.
     """
     utf8_fault = _find_utf8_fault(file, address)
     blocks = _utf8_blocks(file, address, utf8_fault, batch_bytes)
@@ -266,6 +267,8 @@ def _read_any_rows(piece: bytes, layout: _Layout, line: int, address: str) -> tu
             _check_long_row(lines[start:end], layout, line + start, address)
         if _is_blank(fields):
             continue
+        if len(fields) < layout.width and not lines[end - 1].endswith((b"\n", b"\r")):
+            raise _cut_off(address, line + start, len(fields), layout.width)
         fields += [""] * (layout.width - len(fields))
         for name, place in layout.positions.items():
             columns[name].append(fields[place])
@@ -378,6 +381,13 @@ def _show_names(fields: list[str]) -> str:
     if any(field.strip(_SPACES)[:1].isdecimal() for field in fields):
         return "a first line that looks like a row"
     return ", ".join(repr(field[:40]) for field in fields[:30])
+
+
+def _cut_off(address: str, line: int, found: int, expected: int) -> TransientError:
+    return TransientError(
+        f"{address}: it looks cut off: expected {expected} fields in line {line}, its last, found {found} and no "
+        "line end. It may still be copied: run again once it is complete, or end the line if it is."
+    )
 
 
 def _row_too_long(address: str, line: int) -> PermanentError:

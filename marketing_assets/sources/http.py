@@ -124,7 +124,7 @@ class Conversation:
                 f"{what}: unusable address ({type(error).__name__}). Check the ADS_* settings."
             ) from None
         except (requests.RequestException, HTTPError) as error:
-            raise TryAgainError(f"{what}: expected an answer, found {_reason(error)}.") from error
+            raise TryAgainError(f"{what}: expected an answer, found {_reason(error)}.") from None
         if answer.status == 429 or answer.status >= 500:
             raise self._overload(answer, what)
         return answer
@@ -184,11 +184,16 @@ def require_address(url: str, setting: str) -> None:
     """Raise `SettingsError` unless this is an http or https address. It is not shown: it may hold a password."""
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        usable = (
+            parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+        )
     except ValueError:
         usable = False
     if not usable:
-        raise SettingsError(f"{setting}: expected an address such as https://ads.example.com, found another form.")
+        raise SettingsError(
+            f"{setting}: expected an address such as https://ads.example.com, found another form. "
+            "A user or a password has no place in it."
+        )
 
 
 def _fault(state: RetryCallState) -> BaseException | None:
@@ -208,7 +213,7 @@ def _log_retry(state: RetryCallState) -> None:
 
 def _give_up(state: RetryCallState) -> NoReturn:
     fault = _fault(state)
-    raise TransientError(f"{fault} Given up after {MAX_TRIES} tries; run it again later.") from fault
+    raise TransientError(f"{fault} Given up after {MAX_TRIES} tries; run it again later.") from None
 
 
 def _reason(error: Exception) -> str:

@@ -102,9 +102,15 @@ def _readable(place: Place, file_name: str) -> Iterator[BinaryIO]:
     address = place.uri(file_name)
     try:
         with place.local_copy(file_name) as path, path.open("rb") as file:
-            before = os.fstat(file.fileno())
-            yield file
-            after = path.stat()
+            before = _state(os.fstat(file.fileno()))
+            try:
+                yield file
+            finally:
+                # Also of a file that could not be read: half of it often looks broken.
+                if _state(path.stat()) != before:
+                    raise TransientError(
+                        f"{address} was written while it was read. Run again once the file is complete."
+                    ) from None
     except FileNotFoundError as error:
         raise SourceNotReadyError(
             f"Expected the month's sales at {address}, found no such file. "
@@ -116,8 +122,10 @@ def _readable(place: Place, file_name: str) -> Iterator[BinaryIO]:
         ) from error
     except OSError as error:
         raise TransientError(f"Could not read {address}: {error.strerror}. Check the disk, then run again.") from error
-    if (before.st_ino, before.st_size, before.st_mtime_ns) != (after.st_ino, after.st_size, after.st_mtime_ns):
-        raise TransientError(f"{address} was written while it was read. Run again once the file is complete.")
+
+
+def _state(file: os.stat_result) -> tuple[int, int, int]:
+    return file.st_ino, file.st_size, file.st_mtime_ns
 
 
 def _read_parts(file: BinaryIO, address: str, month: date) -> tuple[list[pl.DataFrame], pl.DataFrame]:
@@ -126,8 +134,13 @@ def _read_parts(file: BinaryIO, address: str, month: date) -> tuple[list[pl.Data
     for batch in read_batches(file, address, HEADERS):
         judged = batch.with_columns(date=parse_days(batch["order_date"])).with_columns(reason=_reason(month))
         dated.append(_with_parsed(judged.filter(pl.col("reason").is_null()).drop("reason", "misfit")))
-        undated.append(judged.filter(pl.col("reason").is_not_null()))
+        undated.append(_without_shifted_values(judged.filter(pl.col("reason").is_not_null())))
     return dated, pl.concat(undated)
+
+
+def _without_shifted_values(undated: pl.DataFrame) -> pl.DataFrame:
+    """Drop the values of rows with too many fields: under a column's name may stand a customer's own name."""
+    return undated.with_columns(pl.when(~pl.col("misfit")).then(pl.col(*HEADERS)))
 
 
 def _reason(month: date) -> pl.Expr:

@@ -220,6 +220,8 @@ class S3Place(Place):
 def open_place(uri: str) -> Place:
     """Open a folder (`/data/lake`, `file:///data/lake`) or an S3 prefix (`s3://bucket/prefix`)."""
     parts = urlsplit(uri)
+    if "@" in parts.netloc:
+        raise PermanentError("Expected an address without credentials in the *_URI settings: they belong in AWS_*.")
     if parts.scheme == "s3":
         return S3Place(parts.netloc, parts.path)
     if parts.scheme in {"", "file"}:

@@ -19,7 +19,7 @@ ChannelRule = tuple[str, str]
 
 # Spelled out: \d would take the digits of every script.
 _AMOUNT = r"^-?[0-9]{1,15}(\.[0-9]+)?$"
-_COUNT = r"^-?[0-9]{1,18}(\.0+)?$"
+_COUNT = r"^-?[0-9]{1,12}(\.0+)?$"
 
 
 def judge_ads(raw: IntoFrameT) -> IntoFrameT:
@@ -56,6 +56,7 @@ def take_validated_ads(judged: IntoFrameT, rules: Sequence[ChannelRule] = ()) ->
     money = {name: nw.col(name).cast(EXACT) for name in ("cost", "conversions")}
     return (
         usable.with_columns(
+            campaign_id=_tidy_text("campaign_id"),
             acquisition_channel=nw.coalesce(
                 _tidy_text("acquisition_channel"), _channel_by_rule(usable, rules), nw.lit(UNATTRIBUTED)
             ),
@@ -134,7 +135,12 @@ def _true(condition: nw.Expr) -> nw.Expr:
 
 
 def _tidy_text(name: str) -> nw.Expr:
-    trimmed = nw.col(name).str.strip_chars()
+    return _trimmed(nw.col(name))
+
+
+def _trimmed(text: nw.Expr) -> nw.Expr:
+    """Trim a text; an empty one is null."""
+    trimmed = text.str.strip_chars()
     return nw.when(trimmed != "").then(trimmed)
 
 
@@ -143,8 +149,9 @@ def _blank(name: str) -> nw.Expr:
 
 
 def _tidy_channel(name: str) -> nw.Expr:
-    """Trim a channel and give known ones their proper spelling; an empty one is null."""
-    tidy = _tidy_text(name)
+    """Put a channel on one line, trimmed, known ones in their proper spelling; an empty one is null."""
+    one_line = nw.col(name).str.replace_all(r"[\x00-\x1f\x7f]+", " ")
+    tidy = _trimmed(one_line)
     folded = tidy.str.to_lowercase()
     known = [(folded == channel.lower(), channel) for channel in (*KNOWN_CHANNELS, UNATTRIBUTED)]
     return _first_true(known, otherwise=tidy)

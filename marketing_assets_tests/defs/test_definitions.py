@@ -43,8 +43,8 @@ GRAPH = {
     "daily_summary": ("mart", ["channel_kpis"], ["polars", "postgres"], "warehouse", "marketing.mart_daily_summary"),
     "report": (
         "report",
-        ["channel_kpis", "daily_summary", "validated_ads", "validated_crm", "validated_sales"],
-        ["csv", "text"],
+        ["channel_kpis", "channel_merged", "daily_summary", "validated_ads", "validated_crm", "validated_sales"],
+        ["csv", "excel", "html", "text"],
         "reports",
         None,
     ),
@@ -64,6 +64,7 @@ CHECKS = {
     "validated_sales.sales_reported": False,
     "validated_sales.repeated_orders": False,
     "channel_merged.reconciles": True,
+    "channel_merged.unknown_customers": False,
     "channel_kpis.window_complete": False,
 }
 
@@ -117,11 +118,10 @@ def test_every_asset_says_what_a_row_is(described):
 def test_every_table_shows_its_columns_with_their_meaning(described):
     for name, table in ASSET_TABLES.items():
         asset = described["assets"][name]
-        assert asset["columns"] == [
-            [column.name, str(column.dtype), column.description, column.name not in table.key]
-            for column in table.columns
-        ]
-        assert all(description for _, _, description, _ in asset["columns"])
+        for (shown, dtype, description, nullable), column in zip(asset["columns"], table.columns, strict=True):
+            assert (shown, dtype, nullable) == (column.name, str(column.dtype), column.name not in table.key)
+            assert description.startswith(column.description)
+            assert column.description
         assert asset["key_columns"] == ", ".join(table.key)
 
 

@@ -87,6 +87,23 @@ def test_a_customer_that_comes_twice_stays_twice_for_the_suite_to_see(databases)
     assert rows["lifetime_value"].to_list() == [10, 10, 0]
 
 
+def test_ids_are_in_the_form_that_sales_have_too(databases):
+    url = databases.create(
+        create_tables(), "INSERT INTO customers VALUES (' Ｃ-1 ', '', '', '2024-03-01'), (' ', '', '', NULL)"
+    )
+    assert set(by_id(url)) == {"C-1", None}
+
+
+def test_a_date_before_all_time_is_long_ago(databases):
+    url = databases.create(
+        create_tables(),
+        "INSERT INTO customers VALUES ('a', '', '', '-infinity')",
+        "INSERT INTO orders VALUES ('1', 'a', 5, '-infinity')",
+    )
+    row = by_id(url)["a"]
+    assert (row["acquisition_date"], row["lifetime_value"], row["last_order_date"]) == (None, 5, None)
+
+
 def test_a_crm_without_customers_is_an_error(databases):
     url = databases.create(create_tables(), "INSERT INTO customers VALUES ('a', '', '', '2024-03-11')")
     with pytest.raises(SourceNotReadyError, match="no customer acquired on or before 2024-03-10"):

@@ -13,7 +13,7 @@ from marketing_assets.defs.partitions import SETTINGS, days_of
 from marketing_assets.defs.publishing import Partition, check_specs, describe, publish
 from marketing_assets.defs.resources import Platform
 from marketing_assets.errors import PermanentError
-from marketing_assets.quality.checks import judge_reconciliation, judge_windows
+from marketing_assets.quality.checks import judge_reconciliation, judge_unknown_customers, judge_windows
 from marketing_assets.reporting.charts import history_chart, roas_chart
 from marketing_assets.reporting.markdown import render_channel_table, render_chart, render_summary_table
 from marketing_assets.reporting.report import build_history
@@ -34,8 +34,8 @@ from marketing_assets.transforms.kpis import WINDOWS, compute_channel_kpis, summ
     **asset_arguments("channel_merged", "mart", "polars", "postgres", in_warehouse=True),
     check_specs=check_specs(
         "channel_merged",
-        blocking={"reconciles": "Ad cost, revenue, orders and new customers equal those of the validated sources."},
-        warning={},
+        blocking={"reconciles": "Spend, impressions, clicks, revenue, orders and new customers equal their sources."},
+        warning={"unknown_customers": "The CRM knows the customer of every order."},
     ),
 )
 @guarded(minutes=20)
@@ -58,18 +58,24 @@ def channel_merged(
         orient="row",
     )
     cohort_days = platform.settings.ltv_cohort_days
-    merged = merge_channels(validated_ads, validated_crm, validated_sales, reported, cohort_days).collect()
+    try:
+        merged = merge_channels(validated_ads, validated_crm, validated_sales, reported, cohort_days).collect()
+    except pl.exceptions.InvalidOperationError as error:
+        raise PermanentError(
+            f"Expected each channel's money of a day below 10,000,000,000,000,000.00 ({days[0]}…{days[-1]}), found more. "
+            "Look for absurd amounts in validated_ads, validated_crm and validated_sales."
+        ) from error
 
     def audit(day: date) -> Partition:
         rows = merged.filter(date=day)
-        check = judge_reconciliation(
-            rows,
-            validated_ads.filter(date=day).collect(),
-            validated_crm.filter(date=day).select("acquisition_date").collect(),
-            validated_sales.filter(date=day).collect(),
-            day,
-        )
-        return Partition(day, rows, metadata=_describe(CHANNEL_MERGED, rows), checks=[check])
+        ads = validated_ads.filter(date=day).collect()
+        customers = validated_crm.filter(date=day).select("customer_id", "acquisition_date").collect()
+        sales = validated_sales.filter(date=day).collect()
+        checks = [
+            judge_reconciliation(rows, ads, customers, sales, day),
+            judge_unknown_customers(sales, customers),
+        ]
+        return Partition(day, rows, metadata=_describe(CHANNEL_MERGED, rows), checks=checks)
 
     yield from publish(context, CHANNEL_MERGED, [audit(day) for day in days])
 

@@ -190,6 +190,15 @@ def validated_sales(context: dg.AssetExecutionContext, platform: Platform, raw_s
     yield from _publish(context, platform, VALIDATED_SALES, days, audited, QUARANTINE_SALES)
 
 
+def _rows_in_quarantine(day: _Day) -> list[dict[str, str | int]]:
+    """Tell where a day's unusable rows stand in their source, and why each is unusable; returns are usual."""
+    if day.quarantined is None:
+        return []
+    position = "line_number" if "line_number" in day.quarantined.columns else "page"
+    unusable = day.quarantined.filter(pl.col("reason") != RETURN)
+    return unusable.select(position, "reason").sort(position).to_dicts()
+
+
 def _audit(platform: Platform, day: _Day, further_checks: Sequence[CheckOutcome]) -> Partition:
     """Run a day's suite and checks, and write the page of what they found, whether the day is published or not.
 
@@ -200,7 +209,7 @@ def _audit(platform: Platform, day: _Day, further_checks: Sequence[CheckOutcome]
     limit = platform.settings.quarantine_max_percent
     checks = [
         judge_suite(suite),
-        judge_quarantine(day.rows_in, day.valid.height, reasons, limit),
+        judge_quarantine(day.rows_in, day.valid.height, reasons, limit, _rows_in_quarantine(day)),
         *further_checks,
     ]
     record = QualityRecord(
