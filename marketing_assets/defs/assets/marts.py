@@ -62,7 +62,7 @@ def channel_merged(
         merged = merge_channels(validated_ads, validated_crm, validated_sales, reported, cohort_days).collect()
     except pl.exceptions.InvalidOperationError as error:
         raise PermanentError(
-            f"Expected each channel's money of a day below 10,000,000,000,000,000.00, found more in {days[0]}…{days[-1]}. "
+            f"Expected money of each channel below 10,000,000,000,000,000.00 in {days[0]}…{days[-1]}, found more. "
             "Look for absurd amounts in validated_ads, validated_crm and validated_sales."
         ) from error
 
