@@ -62,7 +62,7 @@ def guarded(
     def decorate(body: Callable[_Parameters, Iterator[Any]]) -> Callable[_Parameters, Iterator[Any]]:
         @functools.wraps(body)
         def run(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> Iterator[Any]:
-            context = args[0] if args else kwargs["context"]
+            context = args[0] if args else kwargs.get("context")
             days = len(context.partition_keys) if isinstance(context, dg.AssetExecutionContext) else 1
             with step_faults(), time_limit(minutes * 60 * days):
                 yield from body(*args, **kwargs)

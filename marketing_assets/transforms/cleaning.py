@@ -56,7 +56,7 @@ def take_validated_ads(judged: IntoFrameT, rules: Sequence[ChannelRule] = ()) ->
     money = {name: nw.col(name).cast(EXACT) for name in ("cost", "conversions")}
     return (
         usable.with_columns(
-            campaign_id=_tidy_text("campaign_id"),
+            campaign_id=nw.when(~_blank("campaign_id")).then(nw.col("campaign_id")),
             acquisition_channel=nw.coalesce(
                 _tidy_text("acquisition_channel"), _channel_by_rule(usable, rules), nw.lit(UNATTRIBUTED)
             ),

@@ -116,8 +116,10 @@ def test_readers_never_see_half_a_day(lake, root):
 
     lake.write(VALIDATED_SALES, MONDAY, versions[1], {"rows": 1})
     with polling(read):
-        for number, rows in versions.items():
+        for number, rows in [*versions.items()] * 20:
             lake.write(VALIDATED_SALES, MONDAY, rows, {"rows": number})
+            if len(seen) > 5:
+                break
 
     assert len(seen) > 1
     assert set(seen) <= {(number, f'{{"rows": {number}}}') for number in versions}
