@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 import dagster as dg
 
+from marketing_assets.transforms.kpis import AS_OF, SUMS
+
 _Sources = tuple[str, ...]
 """Columns, as `asset.column`."""
 
@@ -28,18 +30,7 @@ _CUSTOMER_FACTS = (
     "last_order_date",
     "customer_status",
 )
-_FACTS = (
-    "impressions",
-    "clicks",
-    "ad_cost",
-    "conversions",
-    "new_customers",
-    "period_revenue",
-    "period_orders",
-    "new_customer_revenue",
-    "cohort_customers",
-    "total_ltv",
-)
+_FACTS = (*SUMS, *AS_OF)
 _DATES = ("validated_crm.date", "validated_sales.date")
 _ACQUIRED = _of("validated_crm", "customer_id", "acquisition_date")
 

@@ -89,14 +89,6 @@ class SuiteResult:
         return self.passed == self.total
 
     @property
-    def severity(self) -> Severity | None:
-        """The worst severity among what did not pass; None when all passed."""
-        severities = {result.severity for result in self.results if result.status != "passed"}
-        if "critical" in severities:
-            return "critical"
-        return "warning" if severities else None
-
-    @property
     def blocks(self) -> bool:
         """Whether the data must not be published: a critical expectation failed, or could not be judged."""
         return any(result.severity == "critical" and result.status in {"failed", "error"} for result in self.results)

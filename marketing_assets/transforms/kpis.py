@@ -13,7 +13,7 @@ from marketing_assets.transforms.figures import open_frame, ratio
 WINDOWS = (1, 7, 28, 90)
 """Days of each window; all end on the day itself."""
 
-_SUMS = (
+SUMS = (
     "impressions",
     "clicks",
     "ad_cost",
@@ -23,7 +23,11 @@ _SUMS = (
     "period_orders",
     "new_customer_revenue",
 )
-_AS_OF = ("cohort_customers", "total_ltv")
+"""Figures of CHANNEL_MERGED that add up over a window."""
+
+AS_OF = ("cohort_customers", "total_ltv")
+"""Figures of CHANNEL_MERGED that stand as of the window's last day."""
+
 _KEY = ("date", "window_days")
 
 
@@ -46,10 +50,10 @@ def compute_channel_kpis(merged: pl.DataFrame, days: Iterable[date]) -> pl.DataF
     on_the_day = nw.col("fact_date") == nw.col("date")
     totals = (
         in_window.with_columns(
-            **{name: nw.when(on_the_day).then(nw.col(name)).otherwise(nw.col(name) * 0) for name in _AS_OF}
+            **{name: nw.when(on_the_day).then(nw.col(name)).otherwise(nw.col(name) * 0) for name in AS_OF}
         )
         .group_by(*_KEY, "channel")
-        .agg(nw.col(*_SUMS, *_AS_OF).sum())
+        .agg(nw.col(*SUMS, *AS_OF).sum())
     )
     covered = (
         in_window.select(*_KEY, "fact_date", sales=nw.col("sales_reported").cast(nw.Int64))

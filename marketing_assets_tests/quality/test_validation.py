@@ -186,7 +186,6 @@ def test_an_expectation_that_raises_is_a_broken_check_and_not_bad_data():
     assert broken.message == "Column values, min_value, and max_value must either be None or of the same type."
     assert broken.failing_rows == 0
     assert outcome.line == "crm 4/5"
-    assert outcome.severity == "warning"
     assert not outcome.blocks
 
 
@@ -197,7 +196,6 @@ def test_a_critical_expectation_that_raises_blocks(monkeypatch):
     outcome = validate("crm", crm(crm_rows()).with_columns(lifetime_value=pl.lit("12")))
 
     assert [result.status for result in outcome.results] == ["error"]
-    assert outcome.severity == "critical"
     assert outcome.blocks
 
 
