@@ -6,6 +6,8 @@ from urllib.parse import quote
 
 import dagster as dg
 
+from marketing_assets.engines import Engine
+from marketing_assets.engines.embedded import EmbeddedEngine
 from marketing_assets.settings import Settings, load_settings
 from marketing_assets.storage.lake import Lake
 from marketing_assets.storage.places import Place, open_place
@@ -28,6 +30,11 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     def lake(self) -> Lake:
         """The lake at LAKE_URI."""
         return Lake(open_place(self.settings.lake_uri))
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine that MARKETING_ENGINE names."""
+        return EmbeddedEngine(self.lake)
 
     @cached_property
     def warehouse(self) -> Warehouse:

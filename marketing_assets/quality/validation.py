@@ -135,6 +135,12 @@ def validate(source: str, table: pl.DataFrame) -> SuiteResult:
     return SuiteResult(source, tuple(results[expectation.name] for expectation in suite.expectations))
 
 
+def validate_days(source: str, rows: Any, days: Any) -> dict[Any, SuiteResult]:
+    """Hold the tables of some days against their suite."""
+    rows = rows.collect() if isinstance(rows, pl.LazyFrame) else rows
+    return {day: validate(source, rows.filter(date=day)) for day in days}
+
+
 def _judged_columns(suite: Suite, table: pl.DataFrame) -> pl.DataFrame:
     """Cut the table to the suite's columns, measures as floats: both judges must see the very same values.
 

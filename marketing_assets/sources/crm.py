@@ -73,3 +73,14 @@ def read_customers(url: str, day: date, time_zone: str) -> pl.DataFrame:
             "expected finite amounts in orders.revenue. Correct them in the CRM, then run the day again."
         )
     return typed.cast(RAW_CRM.schema).select(RAW_CRM.names)
+
+
+class CustomerHistory:
+    """The CRM as it stood at the end of some days."""
+
+    def __init__(self, url: str, days: list[date], time_zone: str) -> None:
+        self._url, self._tz = url, time_zone
+
+    def as_of(self, day: date) -> pl.DataFrame:
+        """Return the customers as of the end of a day."""
+        return read_customers(self._url, day, self._tz)

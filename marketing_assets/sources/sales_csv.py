@@ -1,7 +1,7 @@
 """The sales department's monthly CSV: `sales_YYYY-MM.csv`, read whole, typed, and judged by file and by day."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -56,7 +56,7 @@ class SalesMonth:
         return self.next_month_exists or (self.last_day is not None and day <= self.last_day)
 
 
-def read_month(place: Place, month: date) -> SalesMonth:
+def read_month(place: Place, month: date, days: Collection[date] | None = None) -> SalesMonth:
     """Read the sales file of a month.
 
     Takes what `csv_rows.read_batches` takes for CSV, and what `japanese_text` reads for dates and amounts. Reading
@@ -65,6 +65,7 @@ def read_month(place: Place, month: date) -> SalesMonth:
     Args:
         place: folder or S3 prefix of the monthly files.
         month: any day of the month.
+        days: the days whose rows are wanted; all of them by default.
 
     Raises:
         SourceNotReadyError: there is no file of the month.

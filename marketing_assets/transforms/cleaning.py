@@ -17,6 +17,9 @@ from marketing_assets.transforms.figures import EXACT, open_frame, ratio
 ChannelRule = tuple[str, str]
 """A glob on campaign id or name, and the channel of the campaigns that it matches."""
 
+RETURN = "negative_revenue"
+"""The reason of rows that are returns: nothing is wrong with them, they are just not sales."""
+
 # Spelled out: \d would take the digits of every script.
 _AMOUNT = r"^-?[0-9]{1,15}(\.[0-9]+)?$"
 _COUNT = r"^-?[0-9]{1,12}(\.0+)?$"
@@ -87,7 +90,7 @@ def judge_sales(raw: IntoFrameT) -> IntoFrameT:
         (nw.col("parsed_customer_id").is_null(), "missing_customer_id"),
         (amount.is_null() & _blank("revenue"), "missing_revenue"),
         (amount.is_null(), "unreadable_revenue"),
-        (amount < 0, "negative_revenue"),
+        (amount < 0, RETURN),
         (~nw.col("repeats_line").is_null(), "duplicate_order_id"),
     )
     return open_frame(raw).with_columns(reason=_first_true(cases)).to_native()
@@ -113,6 +116,11 @@ def take_validated_sales(judged: IntoFrameT) -> IntoFrameT:
 def take_quarantined_sales(judged: IntoFrameT) -> IntoFrameT:
     """Take the rows of `judge_sales` that have a reason, as QUARANTINE_SALES."""
     return _quarantined(judged, QUARANTINE_SALES.names)
+
+
+def judge_crm(raw: IntoFrameT) -> IntoFrameT:
+    """Add `reason` to RAW_CRM rows: null, for every row is usable."""
+    return open_frame(raw).with_columns(reason=nw.lit(None).cast(nw.String)).to_native()
 
 
 def clean_crm(raw: IntoFrameT) -> IntoFrameT:

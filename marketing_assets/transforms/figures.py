@@ -1,5 +1,7 @@
 """Arithmetic that every figure shares: exact sums, one rounding, ratios that know when they mean nothing."""
 
+from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +14,11 @@ EXACT = nw.Decimal(38, 18)
 def open_frame(native: Any) -> Any:
     """Open an engine's own frame (Polars or PySpark, lazy or not) as a Narwhals frame."""
     return nw.from_native(native)
+
+
+def of_days(frame: Any, days: Sequence[date]) -> Any:
+    """Select the rows of some days, on the frame's own engine."""
+    return open_frame(frame).filter(nw.col("date").is_in(list(days))).to_native()
 
 
 def ratio(numerator: nw.Expr, denominator: nw.Expr, scale: int = 1) -> nw.Expr:

@@ -10,7 +10,7 @@ from marketing_assets.defs.assets.common import shared_arguments
 from marketing_assets.defs.faults import guarded
 from marketing_assets.defs.outcomes import MESSAGE_KEY
 from marketing_assets.defs.partitions import days_of
-from marketing_assets.defs.publishing import Partition, make_days, publish
+from marketing_assets.defs.publishing import Partition, each_day, publish
 from marketing_assets.defs.resources import Platform
 from marketing_assets.quality.record import QualityRecord
 from marketing_assets.reporting.advice import AdviceRules
@@ -52,7 +52,7 @@ def report(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[An
     days = days_of(context)
     marts = _read_marts(platform.warehouse, days[0], days[-1])
 
-    def make(day: date) -> Partition:
+    def make(day: date) -> tuple[Partition, dict[date, dict[str, bytes]]]:
         quality = {
             source: QualityRecord.from_dict(platform.lake.record(table, day)) for source, table in _SOURCES.items()
         }
@@ -65,9 +65,11 @@ def report(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[An
             report_key(day, "txt"): text.encode(),
             report_key(day, "html"): render_html(figures, language).encode(),
             report_key(day, "xlsx"): render_xlsx(figures, language),
-            mail_html_key(day): render_mail_html(figures, language, MAIL_PICTURE_CID).encode(),
-            mail_picture_key(day): render_mail_png(figures, language),
         }
+        if day == days[-1]:
+            # Mail is about the newest day only.
+            documents[mail_html_key(day)] = render_mail_html(figures, language, MAIL_PICTURE_CID).encode()
+            documents[mail_picture_key(day)] = render_mail_png(figures, language)
         places = {"page": report_key(day, "html"), "workbook": report_key(day, "xlsx"), "kpis": kpi_key(day)}
         metadata = {
             "report": platform.link_to_report(report_key(day, "txt")),
@@ -79,10 +81,9 @@ def report(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[An
             "dagster/partition_row_count": kpis.height,
             MESSAGE_KEY: dg.MetadataValue.json(tell_report(figures, platform.reports.uri, language).to_dict()),
         }
-        return Partition(day, documents, metadata=metadata)
+        return Partition(day, metadata=metadata), {day: documents}
 
-    made, faults = make_days(days, make)
-    yield from publish(context, None, made, faults)
+    yield from publish(context, None, each_day(days, make))
 
 
 def _read_marts(warehouse: Warehouse, first: date, last: date) -> Marts:
