@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import dagster as dg
 
+from marketing_assets.defs.event_log import keep_connections
 from marketing_assets.engines import Engine
 from marketing_assets.engines.embedded import EmbeddedEngine
 from marketing_assets.settings import Settings, load_settings
@@ -20,6 +21,11 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     It has no fields, so that no secret can stand in run configuration: every value comes from the environment when a
     step first asks, and then all missing settings are named at once.
     """
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Make Dagster's storage quick for the process of a run."""
+        if context.instance is not None:
+            keep_connections(context.instance)
 
     @cached_property
     def settings(self) -> Settings:
