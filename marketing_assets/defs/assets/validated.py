@@ -26,7 +26,7 @@ from marketing_assets.quality.checks import (
     judge_unattributed_customers,
 )
 from marketing_assets.quality.record import QualityRecord, QualityWarning, warnings_of
-from marketing_assets.quality.validation import validate
+from marketing_assets.quality.validation import validate_days
 from marketing_assets.reporting.data_docs import DayQuality, render_day, render_suites
 from marketing_assets.sources.campaign_channels import read_channel_rules
 from marketing_assets.storage.reports import SUITES_KEY, quality_key
@@ -204,7 +204,7 @@ def _audit(platform: Platform, day: _Day, further_checks: Sequence[CheckOutcome]
 
     The record of how the day passed goes with its rows into the lake.
     """
-    suite = validate(day.source, day.valid)
+    suite = validate_days(day.source, day.valid, [day.day])[day.day]
     reasons = {} if day.quarantined is None else dict(day.quarantined.group_by("reason").len().sort("reason").rows())
     limit = platform.settings.quarantine_max_percent
     checks = [
