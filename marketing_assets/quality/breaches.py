@@ -74,6 +74,22 @@ def find_breaches(frame: Frame, line: Expectation, key: str, counts: Mapping[dat
     return {day: Breach(count, tuple(values[day]), tuple(keys.get(day, ()))) for day, count in counts.items()}
 
 
+def find_quantiles(frame: Frame, line: Expectation) -> dict[date, float]:
+    """Find the quantile that a line is about, of each day that has values: the least one that so large a share reaches.
+
+    It is the value that Spark finds when it is allowed no error.
+    """
+    value = nw.col(line.columns[0])
+    ranked = (
+        frame.lazy()
+        .filter(~value.is_null())
+        .select("date", value=value, rank=value.rank("ordinal").over("date"), values=nw.len().over("date"))
+    )
+    reached = nw.col("values") * line.quantile
+    found = ranked.filter(nw.col("rank") >= reached, nw.col("rank") < reached + 1)
+    return {row["date"]: row["value"] for row in _collect(found.select("date", "value"))}
+
+
 def _first_keys(breaking: nw.LazyFrame[Any], key: str) -> dict[date, list[str]]:
     keyed = breaking.select("date", PLACE, key=nw.col(key).cast(nw.String).fill_null("null"))
     first = keyed.group_by("date", "key").agg(nw.col(PLACE).min())
