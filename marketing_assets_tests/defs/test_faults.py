@@ -290,7 +290,7 @@ class TestStepFaults:
         def broken(*_: object) -> None:
             raise ZeroDivisionError("a fault of the platform")
 
-        monkeypatch.setattr("marketing_assets.defs.assets.raw.read_customers", broken)
+        monkeypatch.setattr("marketing_assets.defs.assets.raw.CustomerHistory", broken)
         result = stack.materialize(MONDAY, select="raw_crm")
         assert attempts(result, "raw_crm") == ONCE
         assert told_by(result, "raw_crm") == "ZeroDivisionError: a fault of the platform"

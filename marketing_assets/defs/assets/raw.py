@@ -15,7 +15,7 @@ from marketing_assets.defs.resources import Platform
 from marketing_assets.quality.checks import judge_undated_rows
 from marketing_assets.quality.record import warnings_of
 from marketing_assets.sources.ads_api import AdsClient
-from marketing_assets.sources.crm import read_customers
+from marketing_assets.sources.crm import CustomerHistory
 from marketing_assets.sources.sales_csv import SalesMonth, read_month
 from marketing_assets.tables import RAW_ADS, RAW_CRM, RAW_SALES, UNDATED_SALES
 
@@ -47,9 +47,10 @@ def raw_crm(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[A
     addresses are never read.
     """
     url = platform.settings.crm_database_url.get_secret_value()
+    history = CustomerHistory(url, days_of(context), SETTINGS.marketing_timezone)
 
     def make(day: date) -> Partition:
-        rows = read_customers(url, day, SETTINGS.marketing_timezone)
+        rows = history.as_of(day)
         facts = {"as_of": f"end of {day} in {SETTINGS.marketing_timezone}"}
         return Partition(day, rows, metadata=describe(RAW_CRM, rows, platform.lake.uri(RAW_CRM, day), **facts))
 
