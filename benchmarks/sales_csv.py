@@ -115,7 +115,7 @@ def read_ours(folder: Path) -> dict[str, Any]:
     from marketing_assets.storage.places import FolderPlace
 
     month = read_month(FolderPlace(folder), MONTH)
-    days = [month.rows.filter(date=day) for day in month.rows["date"].unique()]
+    days = [month.of_day(day) for day in month.rows["date"].unique()]
     return {
         "days": len(days),
         "rows": month.rows.height,

@@ -59,6 +59,12 @@ class SalesMonth:
         return self.next_month_exists or (self.last_day is not None and day <= self.last_day)
 
 
+    def of_day(self, day: date) -> pl.DataFrame:
+        """Return the rows of a day, as `tables.RAW_SALES`, by line number."""
+        # By a mask: given an expression, Polars first copies all the month's batches into one piece, day after day.
+        return self.rows.filter(self.rows["date"] == day).rechunk()
+
+
 @dataclass(frozen=True)
 class _Batch:
     """What is kept of a batch of the month's rows.
@@ -175,13 +181,19 @@ def _judge(rows: pl.DataFrame, month: date, days: Collection[date] | None) -> _B
     usable.select("line_number", "date", "parsed_order_id").write_ipc(orders, compression="zstd")
     last_day = dated["date"].max()
     return _Batch(
-        rows=dated if days is None else dated.filter(pl.col("date").is_in(list(days))),
-        undated=_without_shifted_values(judged.filter(pl.col("reason").is_not_null())),
+        rows=dated if days is None else _detach(dated.filter(pl.col("date").is_in(list(days)))),
+        undated=_detach(_without_shifted_values(judged.filter(pl.col("reason").is_not_null()))),
         row_count=rows.height,
         last_day=last_day if isinstance(last_day, date) else None,
         order_hashes=usable["order_hash"],
         orders=orders.getvalue(),
     )
+
+
+def _detach(rows: pl.DataFrame) -> pl.DataFrame:
+    """Copy the texts of a few rows of a batch: as they are, they keep the texts of all the batch in memory."""
+    detached: pl.DataFrame = pl.from_arrow(rows.to_arrow(compat_level=pl.CompatLevel.oldest()))  # type: ignore[assignment]
+    return detached
 
 
 def _without_shifted_values(undated: pl.DataFrame) -> pl.DataFrame:

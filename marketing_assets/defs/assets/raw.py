@@ -79,7 +79,7 @@ def raw_sales(context: dg.AssetExecutionContext, platform: Platform) -> Iterator
 
     def make(day: date) -> Partition:
         month = month_of(day.replace(day=1))
-        rows = month.rows.filter(date=day)
+        rows = month.of_day(day)
         facts = {"source": platform.sales_files.uri(month.file_name), "file_reaches": str(month.last_day)}
         undated = judge_undated_rows(month.undated, month.file_name, UNDATED_SALES.name)
         return Partition(
