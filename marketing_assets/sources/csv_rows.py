@@ -368,7 +368,7 @@ def _count_lines(data: bytes) -> int:
     breaks = feeds.sum() + returns.sum()
     if returns.any():
         breaks -= (returns.head(-1) & feeds.slice(1)).sum()
-    return breaks if not data or data.endswith((b"\n", b"\r")) else breaks + 1
+    return int(breaks) if not data or data.endswith((b"\n", b"\r")) else int(breaks) + 1
 
 
 def _fold(header: str) -> str:

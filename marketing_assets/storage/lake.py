@@ -66,19 +66,6 @@ class Lake:
         """Replace the partition of one day: `write_days` with one record."""
         self.write_days(table, rows, {day: record or {}})
 
-    def write_days(self, table: Table, rows: pl.DataFrame, records: Mapping[date, Mapping[str, Any]]) -> None:
-        """Replace the partitions of some days."""
-        for day, record in records.items():
-            self.write(table, day, rows.filter(date=day), record)
-
-    def records(self, table: Table, days: Iterable[date]) -> dict[date, dict[str, Any]]:
-        """Return the records of some days."""
-        return {day: self.record(table, day) for day in days}
-
-    def row_counts(self, table: Table, days: Iterable[date]) -> dict[date, int]:
-        """Count the rows of some days."""
-        return {day: self.scan(table, [day]).select(pl.len()).collect().item() for day in days}
-
     def write_undated_sales(self, month: date, rows: pl.DataFrame) -> None:
         """Replace the rows of a month's sales file that belong to no day."""
         key = f"{UNDATED_SALES.name}/month={month:%Y-%m}/part-0.parquet"
