@@ -17,7 +17,11 @@ from marketing_assets.errors import PermanentError
 from marketing_assets.storage.places import Place, S3Place
 from marketing_assets.tables import UNDATED_SALES, Table
 
-_RECORD = "marketing_assets"
+RECORD = "marketing_assets"
+"""The footer's key of a partition's record."""
+
+_SPARK_SCHEMA = "org.apache.spark.sql.parquet.row.metadata"
+"""The footer's key of Spark's schema; a partition that Spark wrote has its record there, with one of the columns."""
 
 
 class Lake:
@@ -28,7 +32,7 @@ class Lake:
 
     def uri(self, table: Table, day: date) -> str:
         """Return the address of a partition's file."""
-        return self.place.uri(_key(table, day))
+        return self.place.uri(partition_key(table, day))
 
     def write(self, table: Table, day: date, rows: pl.DataFrame, record: Mapping[str, Any] | None = None) -> None:
         """Replace a partition: its rows (sorted by the table's key) and its record, at once.
@@ -41,7 +45,7 @@ class Lake:
         """
         if not (rows["date"] == day).all():
             raise ValueError(f"rows of another day than {day} for {table.name}")
-        self.place.write(_key(table, day), _parquet(table, rows, record or {}))
+        self.place.write(partition_key(table, day), _parquet(table, rows, record or {}))
 
     def write_days(self, table: Table, rows: pl.DataFrame, records: Mapping[date, Mapping[str, Any]]) -> None:
         """Replace the partitions of some days."""
@@ -64,7 +68,7 @@ class Lake:
     def scan(self, table: Table, days: Iterable[date]) -> pl.LazyFrame:
         """Read some days lazily; raises `PermanentError` naming the days that are not there."""
         wanted = sorted(days)
-        self._require(table, wanted)
+        self.require(table, wanted)
         if not wanted:
             return table.empty().lazy()
         return pl.scan_parquet(
@@ -76,18 +80,18 @@ class Lake:
 
     def record(self, table: Table, day: date) -> dict[str, Any]:
         """Return a partition's record; raises `PermanentError` without the partition."""
-        self._require(table, [day])
+        self.require(table, [day])
         footer = pl.read_parquet_metadata(self.uri(table, day), storage_options=self._storage_options())
-        record: dict[str, Any] = json.loads(footer.get(_RECORD, "{}"))
-        return record
+        return _record_of(footer)
 
     def days(self, table: Table, first: date, last: date) -> list[date]:
         """List the days from `first` to `last` that have a partition."""
         found = (key.split("/date=")[1][:10] for key in self.place.keys(f"{table.name}/") if "/date=" in key)
         return sorted(day for day in map(date.fromisoformat, found) if first <= day <= last)
 
-    def _require(self, table: Table, days: list[date]) -> None:
-        if missing := [str(day) for day in days if not self.place.exists(_key(table, day))]:
+    def require(self, table: Table, days: Iterable[date]) -> None:
+        """Raise `PermanentError` naming those of the days that have no partition."""
+        if missing := [str(day) for day in days if not self.place.exists(partition_key(table, day))]:
             raise PermanentError(
                 f"{table.name} has no partition for {', '.join(missing)} in {self.place.uri()}: materialize it first."
             )
@@ -100,8 +104,16 @@ class Lake:
         return options | ({"aws_allow_http": "true"} if endpoint.startswith("http://") else {})
 
 
-def _key(table: Table, day: date) -> str:
+def partition_key(table: Table, day: date) -> str:
+    """Return the key of a partition's file in the lake's place."""
     return f"{table.name}/date={day}/part-0.parquet"
+
+
+def _record_of(footer: Mapping[str, str]) -> dict[str, Any]:
+    fields = json.loads(footer.get(_SPARK_SCHEMA, "{}")).get("fields", ())
+    told = [field["metadata"][RECORD] for field in fields if RECORD in field["metadata"]]
+    record: dict[str, Any] = json.loads(footer.get(RECORD, *(told or ["{}"])))
+    return record
 
 
 def _parquet(table: Table, rows: pl.DataFrame, record: Mapping[str, Any]) -> bytes:
@@ -111,5 +123,5 @@ def _parquet(table: Table, rows: pl.DataFrame, record: Mapping[str, Any]) -> byt
         raise ValueError(f"{table.name}: expected the columns {table.schema}, found {ordered.schema}")
     buffer = io.BytesIO()
     stored = ordered.drop("date", strict=False)
-    stored.write_parquet(buffer, metadata={_RECORD: json.dumps(record, ensure_ascii=False, sort_keys=True)})
+    stored.write_parquet(buffer, metadata={RECORD: json.dumps(record, ensure_ascii=False, sort_keys=True)})
     return buffer.getvalue()

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import tempfile
 import uuid
 from abc import ABC, abstractmethod
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from marketing_assets.errors import PermanentError, TransientError
+from marketing_assets.errors import MarketingError, PermanentError, TransientError
 
 _PERMANENT_DISK_FAULTS = {
     errno.EACCES,
@@ -43,6 +44,17 @@ class Place(ABC):
     @abstractmethod
     def write(self, key: str, data: bytes) -> None:
         """Write the file whole, replacing an earlier one; readers see the old bytes or the new ones, never a part."""
+
+    @abstractmethod
+    def move(self, source: str, target: str) -> None:
+        """Move a file of this place, replacing an earlier one; readers of the target see the old file or the new one.
+
+        Raises `FileNotFoundError` without the file.
+        """
+
+    @abstractmethod
+    def remove(self, prefix: str) -> None:
+        """Remove every file below a folder; one that is not there is removed already."""
 
     @abstractmethod
     def keys(self, prefix: str = "") -> list[str]:
@@ -86,13 +98,24 @@ class FolderPlace(Place):
             finally:
                 part.unlink(missing_ok=True)
         except OSError as error:
-            if error.errno in _PERMANENT_DISK_FAULTS:
-                raise PermanentError(
-                    f"Expected to write {path}, but: {error.strerror}. Check the folder and its owner."
-                ) from error
-            raise TransientError(
-                f"Could not write {path}: {error.strerror}. Check the disk, then run again."
-            ) from error
+            raise _disk_fault(path, error) from error
+
+    def move(self, source: str, target: str) -> None:
+        """Rename the file once the disk has all of it: a rename is atomic."""
+        path = self.root / target
+        try:
+            with (self.root / source).open("rb") as file:
+                os.fsync(file.fileno())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (self.root / source).replace(path)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise _disk_fault(path, error) from error
+
+    def remove(self, prefix: str) -> None:
+        """Remove the folder and all that is in it."""
+        shutil.rmtree(self.root / prefix, ignore_errors=True)
 
     def keys(self, prefix: str = "") -> list[str]:
         """List the keys of the files below a prefix, sorted; parts of unfinished writes are not files yet."""
@@ -161,6 +184,21 @@ class S3Place(Place):
         with self._translated("write", key):
             self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data)
 
+    def move(self, source: str, target: str) -> None:
+        """Copy the object within S3, which shows the copy when it is complete, then delete the first one."""
+        with self._translated("move", source):
+            origin = {"Bucket": self.bucket, "Key": self.prefix + source}
+            self.client.copy(origin, self.bucket, self.prefix + target)
+            self.client.delete_object(**origin)
+
+    def remove(self, prefix: str) -> None:
+        """Delete the objects, a thousand at a time."""
+        keys = self.keys(f"{prefix}/")
+        with self._translated("remove", prefix):
+            for start in range(0, len(keys), 1000):
+                listed = [{"Key": self.prefix + key} for key in keys[start : start + 1000]]
+                self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": listed, "Quiet": True})
+
     def keys(self, prefix: str = "") -> list[str]:
         """List the keys below a prefix, sorted."""
         with self._translated("list", prefix):
@@ -215,6 +253,13 @@ class S3Place(Place):
             raise PermanentError(
                 f"S3 cannot be asked to {verb} {target}: {error} Check the address and the AWS_* variables."
             ) from error
+
+
+def _disk_fault(path: Path, error: OSError) -> MarketingError:
+    """Tell a fault of the disk that lasts from one that passes."""
+    if error.errno in _PERMANENT_DISK_FAULTS:
+        return PermanentError(f"Expected to write {path}, but: {error.strerror}. Check the folder and its owner.")
+    return TransientError(f"Could not write {path}: {error.strerror}. Check the disk, then run again.")
 
 
 def open_place(uri: str) -> Place:
