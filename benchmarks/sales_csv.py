@@ -148,9 +148,7 @@ def read_with_pandas(folder: Path) -> dict[str, Any]:
         frame[f"parsed_{column}"] = frame[column].str.normalize("NFKC").str.strip()
     days = frame["order_date"].str.normalize("NFKC").str.strip()
     reiwa = days.str.startswith("令和", na=False)
-    days.loc[reiwa] = days.loc[reiwa].str.replace(
-        r"令和(\d+)年", lambda found: f"{int(found[1]) + 2018}-", regex=True
-    )
+    days.loc[reiwa] = days.loc[reiwa].str.replace(r"令和(\d+)年", lambda found: f"{int(found[1]) + 2018}-", regex=True)
     days = days.str.replace("[年月/.]", "-", regex=True).str.replace("日", "")
     frame["date"] = pd.to_datetime(days, format="mixed", errors="coerce")
     amounts = frame["revenue"].str.normalize("NFKC").str.strip()

@@ -16,6 +16,7 @@ from marketing_assets.defs.faults import step_faults
 from marketing_assets.defs.partitions import days_of
 from marketing_assets.defs.publishing import Partition
 from marketing_assets.defs.resources import Platform
+from marketing_assets.engines.embedded import EmbeddedEngine
 from marketing_assets.errors import PermanentError
 from marketing_assets.storage.reports import report_key
 from marketing_assets.tables import ASSET_TABLES, Table
@@ -38,7 +39,10 @@ class LakeIOManager(_WrittenBefore):
         """Write some days of a table from a frame that may hold others; each appears whole or not at all."""
         if partitions:
             records = {partition.day: partition.record for partition in partitions}
-            self.platform.engine.write(table, of_days(rows, list(records)), records)
+            # What a source has given is in this process, whatever the engine.
+            is_here = isinstance(rows, pl.LazyFrame)
+            engine = EmbeddedEngine(self.platform.lake) if is_here else self.platform.engine
+            engine.write(table, of_days(rows, list(records)), records)
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Read the days of the input."""

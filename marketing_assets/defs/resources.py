@@ -40,7 +40,11 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     @cached_property
     def engine(self) -> Engine:
         """The engine that MARKETING_ENGINE names."""
-        return EmbeddedEngine(self.lake)
+        if self.settings.marketing_engine == "polars":
+            return EmbeddedEngine(self.lake)
+        from marketing_assets.engines.spark import SparkEngine
+
+        return SparkEngine(self.lake, self.settings.spark_master, self.settings.spark_remote)
 
     @cached_property
     def warehouse(self) -> Warehouse:

@@ -365,10 +365,10 @@ def _count_lines(data: bytes) -> int:
     codes = pl.Series(pa.Array.from_buffers(pa.uint8(), len(data), [None, pa.py_buffer(data)]))
     feeds = codes == ord("\n")
     returns = codes == ord("\r")
-    breaks = feeds.sum() + returns.sum()
+    breaks = int(feeds.sum()) + int(returns.sum())
     if returns.any():
-        breaks -= (returns.head(-1) & feeds.slice(1)).sum()
-    return int(breaks) if not data or data.endswith((b"\n", b"\r")) else int(breaks) + 1
+        breaks -= int((returns.head(-1) & feeds.slice(1)).sum())
+    return breaks if not data or data.endswith((b"\n", b"\r")) else breaks + 1
 
 
 def _fold(header: str) -> str:

@@ -139,7 +139,7 @@ def channel_kpis(context: dg.AssetExecutionContext, platform: Platform) -> Itera
     covered = facts["date"].unique().sort().to_list()
     if missing := [str(day) for day in days if day not in covered]:
         raise PermanentError(f"channel_merged has no rows for {', '.join(missing)}: materialize it first.")
-    kpis = compute_channel_kpis(facts, days)
+    kpis = platform.engine.collect(compute_channel_kpis(platform.engine.open(facts), days))
     totals = by_day(total_days(kpis, CHANNEL_KPI))
 
     def audit(day: date) -> Partition:
@@ -164,7 +164,7 @@ def daily_summary(context: dg.AssetExecutionContext, platform: Platform, channel
     """
     days = days_of(context)
     language = platform.settings.report_language
-    summary = summarize_days(channel_kpis)
+    summary = platform.engine.collect(summarize_days(platform.engine.open(channel_kpis)))
     totals = by_day(total_days(summary, DAILY_SUMMARY))
     facts = platform.warehouse.read(CHANNEL_MERGED, days[-1] - timedelta(days=max(WINDOWS) - 1), days[-1])
     chart = dg.MetadataValue.md(render_chart(history_chart(build_history(facts, days[-1]), language)))
