@@ -1,5 +1,6 @@
 """The platform as a resource: settings from the environment of the run, and the places they name."""
 
+import threading
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -9,6 +10,7 @@ import dagster as dg
 from marketing_assets.defs.event_log import keep_connections
 from marketing_assets.engines import Engine
 from marketing_assets.engines.embedded import EmbeddedEngine
+from marketing_assets.quality.judging import load_great_expectations
 from marketing_assets.settings import Settings, load_settings
 from marketing_assets.storage.lake import Lake
 from marketing_assets.storage.places import Place, open_place
@@ -23,9 +25,11 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     """
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Make Dagster's storage quick for the process of a run."""
+        """Make Dagster's storage quick for the process of a run, and import what takes long while sources are read."""
         if context.instance is not None:
             keep_connections(context.instance)
+        if context.run is not None and _reads_and_validates(context.run):
+            threading.Thread(target=load_great_expectations).start()
 
     @cached_property
     def settings(self) -> Settings:
@@ -66,3 +70,11 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     def sales_files(self) -> Place:
         """The sales department's files at SALES_REPORTS_URI."""
         return open_place(self.settings.sales_reports_uri)
+
+
+def _reads_and_validates(run: dg.DagsterRun) -> bool:
+    """Tell whether this process awaits sources and validates them afterwards; no selection stands for all assets."""
+    executors = run.run_config.get("execution", {}).get("config", {})
+    selected = run.asset_selection
+    groups = {key.to_user_string().split("_")[0] for key in selected} if selected else {"raw", "validated"}
+    return {"raw", "validated"} <= groups and "multiprocess" not in executors

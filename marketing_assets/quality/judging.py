@@ -40,6 +40,13 @@ class Verdict:
     exception: str | None
 
 
+def load_great_expectations() -> None:
+    """Import Great Expectations, which takes seconds; worth doing beforehand, in a thread, while others are awaited."""
+    # Set first: versions that send usage statistics decide by it when they are imported.
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations.validator.validator  # noqa: F401
+
+
 def judge(frame: Frame, expectations: Sequence[Expectation]) -> dict[str, Verdict]:
     """Let Great Expectations judge rows as one batch.
 
@@ -156,8 +163,7 @@ def _spark_engine(rows: Any) -> "ExecutionEngine[Any]":
 
 def _run(engine: "ExecutionEngine[Any]", expectations: Sequence[Expectation]) -> dict[str, Verdict]:
     """Judge one batch. Each has a context of its own: they cannot be shared by threads."""
-    # Set first: versions that send usage statistics decide by it when they are imported.
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    load_great_expectations()
     from great_expectations import get_context
     from great_expectations.data_context.types.base import ProgressBarsConfig
     from great_expectations.validator.validator import Validator
