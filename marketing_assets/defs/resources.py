@@ -29,6 +29,8 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
         if context.instance is not None:
             keep_connections(context.instance)
         if context.run is not None and _reads_and_validates(context.run):
+            import pandas  # noqa: F401 (with Arrow: what this thread may import meanwhile, too)
+
             threading.Thread(target=load_great_expectations).start()
 
     @cached_property
@@ -74,7 +76,8 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 def _reads_and_validates(run: dg.DagsterRun) -> bool:
     """Tell whether this process awaits sources and validates them afterwards; no selection stands for all assets."""
-    executors = run.run_config.get("execution", {}).get("config", {})
+    config: Any = run.run_config
+    executors = config.get("execution", {}).get("config", {})
     selected = run.asset_selection
     groups = {key.to_user_string().split("_")[0] for key in selected} if selected else {"raw", "validated"}
     return {"raw", "validated"} <= groups and "multiprocess" not in executors

@@ -5,6 +5,7 @@ size. It judges on the engine that holds the rows: pandas for rows in memory, Sp
 """
 
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Frame: TypeAlias = nw.DataFrame[Any] | nw.LazyFrame[Any]
 """Rows as Narwhals opens them: a DataFrame in memory (Polars), or a LazyFrame on Spark."""
 
+_LOADING = threading.Lock()
 _MOST_ROWS = 500_000
 _MOST_CELLS = 1_000_000
 
@@ -41,10 +43,15 @@ class Verdict:
 
 
 def load_great_expectations() -> None:
-    """Import Great Expectations, which takes seconds; worth doing beforehand, in a thread, while others are awaited."""
-    # Set first: versions that send usage statistics decide by it when they are imported.
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations.validator.validator  # noqa: F401
+    """Import Great Expectations, which takes seconds; worth doing beforehand, in a thread, while others are awaited.
+
+    Whoever needs it calls this first, and waits for the thread: its modules import each other in circles, of which two
+    threads at once would see halves.
+    """
+    with _LOADING:
+        # Set first: versions that send usage statistics decide by it when they are imported.
+        os.environ["GX_ANALYTICS_ENABLED"] = "false"
+        import great_expectations.validator.validator  # noqa: F401
 
 
 def judge(frame: Frame, expectations: Sequence[Expectation]) -> dict[str, Verdict]:
@@ -149,6 +156,7 @@ def _batches(frame: Frame, expectations: Sequence[Expectation]) -> Iterator[Fram
 
 
 def _pandas_engine(rows: Any) -> "ExecutionEngine[Any]":
+    load_great_expectations()
     # A data source of Great Expectations would hash every cell, twice, to have a name for the batch: most of the time.
     from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
 
@@ -156,6 +164,7 @@ def _pandas_engine(rows: Any) -> "ExecutionEngine[Any]":
 
 
 def _spark_engine(rows: Any) -> "ExecutionEngine[Any]":
+    load_great_expectations()
     from great_expectations.execution_engine.sparkdf_execution_engine import SparkDFExecutionEngine
 
     return SparkDFExecutionEngine(spark=rows.sparkSession, persist=False, batch_data_dict={"rows": rows})
@@ -163,7 +172,6 @@ def _spark_engine(rows: Any) -> "ExecutionEngine[Any]":
 
 def _run(engine: "ExecutionEngine[Any]", expectations: Sequence[Expectation]) -> dict[str, Verdict]:
     """Judge one batch. Each has a context of its own: they cannot be shared by threads."""
-    load_great_expectations()
     from great_expectations import get_context
     from great_expectations.data_context.types.base import ProgressBarsConfig
     from great_expectations.validator.validator import Validator
