@@ -17,6 +17,7 @@ from marketing_assets.errors import MarketingError
 from marketing_assets.sandbox.postgres import running_postgres
 from marketing_assets.sandbox.processes import error_in
 
+_DATABASES = ("crm", "warehouse", "dagster", "dagster_empty")
 _ROOT = Path(__file__).parent.parent
 
 
@@ -46,8 +47,8 @@ class Bench:
 
     @cached_property
     def database(self) -> Callable[[str], str]:
-        """Give the `postgresql://` URL of `crm`, `warehouse` or `dagster`; the server starts at first use."""
-        return self._stack.enter_context(running_postgres(self.folder / "postgres", ("crm", "warehouse", "dagster")))
+        """Give the `postgresql://` URL of a database; the server starts at first use."""
+        return self._stack.enter_context(running_postgres(self.folder / "postgres", _DATABASES))
 
 
 @contextmanager

@@ -20,11 +20,14 @@ from adbc_driver_postgresql import dbapi
 import marketing_assets
 from benchmarks.measuring import Bench
 from marketing_assets.channels import KNOWN_CHANNELS
-from marketing_assets.sandbox.ads_server import AdsApi, serving
+from marketing_assets.sandbox.ads_server import MAX_PER_PAGE, AdsApi, serving
 from marketing_assets.sandbox.world import CATEGORIES, FLEETS, ZONE, Campaign, Performance, World, days_between
 
 NEWEST = date(2025, 3, 31)
 """The newest day that the sources know."""
+
+PER_PAGE = MAX_PER_PAGE
+"""Campaigns on a page of the ads API."""
 
 NO_LIMIT = 1_000_000
 """Requests a minute that nobody reaches."""
@@ -148,9 +151,6 @@ def open_sources(
             "RETRY_DELAY_SECONDS": "1",
             "SALES_REPORTS_URI": str(bench.folder / "sales"),
             "WAREHOUSE_DATABASE_URL": bench.database("warehouse"),
-            # The window of the API's requests is kept per machine: not the one of this machine's real platform.
-            "XDG_CACHE_HOME": str(bench.folder / "cache"),
-            "XDG_STATE_HOME": str(bench.folder / "state"),
         }
         yield Sources(bench.folder, environment, bench.database)
 
