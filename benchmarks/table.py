@@ -132,8 +132,8 @@ def render_table(lines: Sequence[Line]) -> str:
             _told(line.ours),
             f"{line.reference}: {_told(line.theirs)}",
             _ratio(line),
-            str(line.target) or "none",
-            "yes" if line.met else "NO",
+            str(line.target),
+            ("yes" if line.met else "NO") if str(line.target) else "",
         )
         for line in lines
     ]
