@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.made-from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test lint lock clean
+.PHONY: help setup demo ui test lint bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,11 @@ lint: setup ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Half an hour and 8 GB of disk; LINES="daily lake" picks, SCALE=small takes minutes, RECORD=1 renews the documents' tables.
+bench: setup ## Measure the platform against named references
+	$(BIN)/python -m benchmarks $(if $(LINES),--lines $(LINES)) $(if $(filter small,$(SCALE)),--small) \
+		$(if $(RECORD),--record)
 
 lock: ## Resolve the dependencies anew into requirements.lock (needs uv)
 	echo 'setuptools>=77' | uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
