@@ -16,6 +16,7 @@ STATEMENT_TIMEOUT_SECONDS = 600
 # and date are taken as local. Sums are text because ADBC has no numeric. Dates before year 1 (-infinity is one) have no
 # place in Python: such a customer was acquired long ago. All orders up to the first day are one sum; a customer who
 # ordered on later days has one version up to the first of them (`changes` without `valid_from`) and one from each on.
+# That first < last is said of constants: for a single day the planner leaves out `daily`'s scan of the orders.
 _VERSIONS = """
 WITH acquired AS (
     SELECT customer_id, acquisition_source, acquisition_channel,
