@@ -1,5 +1,6 @@
 """Connections to PostgreSQL: bulk reads and writes through ADBC, its faults told apart, no password in any message."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,20 @@ from marketing_assets.errors import MarketingError, PermanentError, TransientErr
 
 _CONNECTION = {"connect_timeout": "10", "keepalives_idle": "30", "tcp_user_timeout": "60000"}
 """A network that has vanished is noticed in a minute; without these a read would wait for hours."""
+
+STATEMENT_TIMEOUT = "10min"
+"""The longest that one statement takes before the database cancels it; a million rows load in seconds."""
+
+LOCK_TIMEOUT = "2min"
+"""The longest that a statement waits for somebody else's lock: long enough for another run's write to end, and far
+shorter than a session that was left open over lunch."""
+
+_RIGHTS = {
+    "database": "CREATE",
+    "schema": "USAGE (and CREATE until the marts are made)",
+    "table": "SELECT (and INSERT and DELETE in the warehouse)",
+}
+"""What a role needs on each kind of object that PostgreSQL may deny it."""
 
 _TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58")
 """SQLSTATE classes that another try may mend: connection, rollback, resources, locks, intervention, system."""
@@ -35,7 +50,8 @@ def connect(url: str, purpose: str) -> Iterator[Any]:
         purpose: What the connection is for and the setting that names it, for errors: `the CRM (CRM_DATABASE_URL)`.
 
     Raises:
-        TransientError: the database is away, busy, or cancelled the statement.
+        TransientError: the database is away, busy or out of room, or cancelled the statement: no statement takes
+            longer than `STATEMENT_TIMEOUT` or waits for a lock longer than `LOCK_TIMEOUT`.
         PermanentError: it refused the login, the URL is malformed, or the statement cannot work as it is.
     """
     from adbc_driver_postgresql import dbapi
@@ -44,6 +60,9 @@ def connect(url: str, purpose: str) -> Iterator[Any]:
     try:
         connection = dbapi.connect(_with_timeouts(url))
         try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'")
+                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
             yield connection
             connection.commit()
         except BaseException:
@@ -63,7 +82,16 @@ def translate(error: Exception, url: str, purpose: str) -> MarketingError:
     refused = any(words in text for words in _PERMANENT_REFUSALS)
     if state.startswith(_TRANSIENT_CLASSES) or (not state and not refused):
         return TransientError(f"PostgreSQL did not answer as {purpose}: {text}")
-    return PermanentError(f"PostgreSQL refused {purpose}: {text} Check the URL, the role's grants and the tables.")
+    return PermanentError(f"PostgreSQL refused {purpose}: {text} {_advice(text)}")
+
+
+def _advice(text: str) -> str:
+    """Tell what to do about a refusal: which right to grant, where the database says what the role may not use."""
+    denied = re.search(r"permission denied for (database|schema|table) (\S+)", text)
+    if denied is None:
+        return "Check the URL, the role's grants and the tables."
+    kind, name = denied.groups()
+    return f"Grant the role {_RIGHTS[kind]} on {kind} {name}, then run again."
 
 
 def redact(text: str, url: str) -> str:

@@ -1,19 +1,26 @@
+import os
+import subprocess
+import tempfile
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import psycopg2
 import pytest
 
+from marketing_assets import postgres
 from marketing_assets.errors import PermanentError, TransientError
 from marketing_assets.storage.warehouse import Warehouse
 from marketing_assets.tables import CENTS, CHANNEL_KPI, CHANNEL_MERGED, DAILY_SUMMARY, Table
-from marketing_assets_tests.support.databases import run_sql
+from marketing_assets_tests.support.databases import run_sql, start_databases
 from marketing_assets_tests.support.polling import polling
 
 MONDAY, TUESDAY, WEDNESDAY = date(2024, 3, 11), date(2024, 3, 12), date(2024, 3, 13)
@@ -27,6 +34,38 @@ def url(databases) -> str:
 @pytest.fixture
 def warehouse(url: str) -> Warehouse:
     return Warehouse(url, "marketing")
+
+
+@dataclass(frozen=True)
+class Role:
+    """A login that nothing has been granted to."""
+
+    name: str
+    url: str
+
+
+@pytest.fixture
+def role(url: str) -> Role:
+    name = f"role_{uuid.uuid4().hex}"
+    run_sql(url, f"CREATE ROLE {name} LOGIN PASSWORD 'pa%ss w/rd'")
+    return Role(name, url.replace("postgres:@", f"{name}:pa%25ss%20w%2Frd@"))
+
+
+@pytest.fixture
+def small_disk(url: str) -> Iterator[Path]:
+    """A disk of two megabytes that belongs to the server."""
+    [(data,)] = run_sql(url, "SHOW data_directory")
+    folder = Path(tempfile.mkdtemp(prefix="disk-"))
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True)
+    if mounted.returncode != 0:
+        folder.rmdir()
+        pytest.skip("a disk can be mounted by root only")
+    try:
+        os.chown(folder, Path(data).stat().st_uid, -1)
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+        folder.rmdir()
 
 
 def channels(day: date, **ad_costs: str) -> pl.DataFrame:
@@ -73,7 +112,9 @@ def test_rows_come_back_as_they_were_written(warehouse):
     assert warehouse.read(CHANNEL_KPI, MONDAY, MONDAY).equals(kpis)
 
 
-@pytest.mark.parametrize("amount", ["9999999999999999.99", "-9999999999999999.99", "1234567890123456.78", "0.01"])
+@pytest.mark.parametrize(
+    "amount", ["9999999999999999.99", "-9999999999999999.99", "1234567890123456.78", "0.01", "-0.10"]
+)
 def test_money_is_exact_to_the_cent_at_16_digits(warehouse, url, amount):
     warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google=amount))
     assert costs(url) == [(MONDAY, "Google", Decimal(amount))]
@@ -196,27 +237,36 @@ def test_writers_of_different_days_all_succeed(url):
     assert costs(url) == [(MONDAY, "Google", 1), (TUESDAY, "Google", 1), (WEDNESDAY, "Google", 1)]
 
 
-def test_a_role_without_rights_is_a_permanent_fault(warehouse, url):
-    warehouse.read(CHANNEL_MERGED, MONDAY, MONDAY)
+@pytest.mark.parametrize(
+    ("denied", "told"),
+    [
+        ("INSERT ON marketing.mart_channel_merged", "on table mart_channel_merged"),
+        ("DELETE ON marketing.mart_channel_merged", "on table mart_channel_merged"),
+        ("USAGE ON SCHEMA marketing", "on schema marketing"),
+    ],
+)
+def test_a_refused_write_is_a_permanent_fault_that_tells_what_to_grant(warehouse, url, role, denied, told):
+    warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="1"))
     run_sql(
         url,
-        "CREATE ROLE reader_of_marts LOGIN PASSWORD 'pa%ss w/rd'",
-        "GRANT USAGE ON SCHEMA marketing TO reader_of_marts",
-        "GRANT SELECT ON ALL TABLES IN SCHEMA marketing TO reader_of_marts",
+        f"GRANT USAGE ON SCHEMA marketing TO {role.name}",
+        f"GRANT SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA marketing TO {role.name}",
     )
-    reader = Warehouse(url.replace("postgres:@", "reader_of_marts:pa%25ss%20w%2Frd@"), "marketing")
+    writer = Warehouse(role.url, "marketing")
+    writer.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="2"))
 
-    assert reader.read(CHANNEL_MERGED, MONDAY, MONDAY).is_empty()
-    with pytest.raises(PermanentError, match=r"permission denied.*Check the URL, the role's grants") as raised:
-        reader.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="1"))
+    run_sql(url, f"REVOKE {denied} FROM {role.name}")
+    with pytest.raises(PermanentError, match=rf"permission denied for .*Grant the role .* {told}, then run") as raised:
+        writer.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="3"))
     assert_no_password(raised.value)
+    assert costs(url) == [(MONDAY, "Google", 2)]
 
 
-def test_a_role_that_may_not_migrate_is_a_permanent_fault(url):
-    run_sql(url, "CREATE ROLE no_maker LOGIN PASSWORD 'pa%ss w/rd'")
-    newcomer = Warehouse(url.replace("postgres:@", "no_maker:pa%25ss%20w%2Frd@"), "marketing")
-    with pytest.raises(PermanentError, match=r"permission denied for database.*Check the URL, the role's") as raised:
-        newcomer.read(CHANNEL_MERGED, MONDAY, MONDAY)
+def test_a_role_that_may_not_migrate_is_a_permanent_fault(role):
+    with pytest.raises(
+        PermanentError, match=r"permission denied for database.*Grant the role CREATE on data"
+    ) as raised:
+        Warehouse(role.url, "marketing").read(CHANNEL_MERGED, MONDAY, MONDAY)
     assert_no_password(raised.value)
 
 
@@ -244,6 +294,71 @@ def test_a_connection_that_is_cut_is_a_transient_fault_and_changes_nothing(wareh
     assert costs(url) == [(MONDAY, "Google", 1)]
 
 
+def test_a_server_that_restarts_in_the_middle_of_a_load_is_a_transient_fault_and_changes_nothing():
+    server = start_databases()
+    try:
+        url = server.create()
+        warehouse = Warehouse(url, "marketing")
+        warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="1"))
+        with each_row_taking_a_minute(url), ThreadPoolExecutor(1) as pool:
+            load = pool.submit(
+                warehouse.replace_days, CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="2", Facebook="3")
+            )
+            while not run_sql(url, "SELECT 1 FROM pg_stat_progress_copy") and not load.done():
+                pass
+            server.restart()
+            with pytest.raises(TransientError, match="terminating connection due to administrator command"):
+                load.result()
+
+        assert costs(url) == [(MONDAY, "Google", 1)]
+        warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="2"))
+        assert costs(url) == [(MONDAY, "Google", 2)]
+    finally:
+        server.stop()
+
+
+def test_a_lock_that_somebody_holds_is_not_waited_for_without_end(warehouse, url, monkeypatch):
+    warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="1"))
+    monkeypatch.setattr(postgres, "LOCK_TIMEOUT", "100ms")
+    with holding_the_table(url), pytest.raises(TransientError, match="canceling statement due to lock timeout"):
+        warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="2"))
+    assert costs(url) == [(MONDAY, "Google", 1)]
+
+
+def test_a_statement_without_end_is_a_transient_fault(warehouse, url, monkeypatch):
+    warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="1"))
+    monkeypatch.setattr(postgres, "STATEMENT_TIMEOUT", "100ms")
+    with (
+        each_row_taking_a_minute(url),
+        pytest.raises(TransientError, match="canceling statement due to statement timeout"),
+    ):
+        warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="2"))
+    assert costs(url) == [(MONDAY, "Google", 1)]
+
+
+def test_too_many_connections_are_a_transient_fault(url, role):
+    run_sql(url, f"ALTER ROLE {role.name} CONNECTION LIMIT 1")
+    with closing(psycopg2.connect(role.url)), pytest.raises(TransientError, match="too many connections") as raised:
+        Warehouse(role.url, "marketing").read(CHANNEL_MERGED, MONDAY, MONDAY)
+    assert_no_password(raised.value)
+
+
+def test_a_full_disk_is_a_transient_fault_and_changes_nothing(warehouse, url, small_disk):
+    warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="1"))
+    run_sql(
+        url,
+        f"CREATE TABLESPACE small LOCATION '{small_disk}'",
+        "ALTER TABLE marketing.mart_channel_merged SET TABLESPACE small",
+    )
+    try:
+        many = channels(TUESDAY, **{f"channel {number}": "1" for number in range(20_000)})
+        with pytest.raises(TransientError, match=r"could not extend file .*: No space left on device"):
+            warehouse.replace_days(CHANNEL_MERGED, [MONDAY, TUESDAY], many)
+        assert costs(url) == [(MONDAY, "Google", 1)]
+    finally:
+        run_sql(url, "ALTER TABLE marketing.mart_channel_merged SET TABLESPACE pg_default", "DROP TABLESPACE small")
+
+
 def test_another_schema_than_the_default(url):
     mine, other = Warehouse(url, "team_a"), Warehouse(url, "marketing")
     mine.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="1"))
@@ -258,6 +373,18 @@ def test_every_mart_takes_its_table(warehouse):
         row = rows_of(table, {"date": MONDAY, **({"channel": "Google"} if "channel" in table.key else {})})
         warehouse.replace_days(table, [MONDAY], row)
         assert warehouse.read(table, MONDAY, MONDAY).equals(row)
+
+
+@contextmanager
+def each_row_taking_a_minute(url: str) -> Iterator[None]:
+    """Make the mart take its rows that slowly while the block runs."""
+    run_sql(
+        url,
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NEW; END'",
+        "CREATE TRIGGER slow BEFORE INSERT ON marketing.mart_channel_merged FOR EACH ROW EXECUTE FUNCTION wait()",
+    )
+    yield
+    run_sql(url, "DROP TRIGGER slow ON marketing.mart_channel_merged")
 
 
 @contextmanager

@@ -26,6 +26,11 @@ class Databases:
         run_sql(url, *statements)
         return url
 
+    def restart(self) -> None:
+        """Stop the server, which ends every session, and start it again."""
+        self._server.stop()
+        self._server.start()
+
     def stop(self) -> None:
         self._server.cleanup()
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from marketing_assets.postgres import connect, read_frame, translate
+from marketing_assets.postgres import LOCK_TIMEOUT, connect, read_frame, translate
 from marketing_assets.tables import CHANNEL_KPI, CHANNEL_MERGED, DAILY_SUMMARY
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def migrate(url: str, schema: str) -> None:
     engine = sqlalchemy.create_engine(address, connect_args={"connect_timeout": 10})
     try:
         with engine.begin() as connection:
+            connection.execute(sqlalchemy.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
             connection.execute(sqlalchemy.text(f"SELECT pg_advisory_xact_lock(hashtext('{schema}'))"))
             # IF NOT EXISTS would ask for the right to create schemas even where the owner has made this one.
             if connection.scalar(sqlalchemy.text(f"SELECT to_regnamespace('{schema}')")) is None:
