@@ -246,7 +246,7 @@ def _lay_out(delimiter: str, fields: list[str], address: str, headers: Mapping[s
         if len(found) > 1:
             shown = ", ".join(f"{fields[place][:40]!r} (column {place + 1})" for place in found[:_EXAMPLES])
             raise PermanentError(
-                f"{address}: expected one column for {column}, found {len(found)}: {shown}. "
+                f"{address}: expected one column for {column}, found {len(found):,}: {shown}. "
                 "Keep the one that counts, then run again."
             )
     return _Layout(delimiter, len(fields), {column: found[0] for column, found in places.items()})
@@ -275,6 +275,10 @@ def _read_piece(piece: bytes, layout: _Layout, line: int, address: str) -> tuple
 
 def _read_rows(part: bytes, layout: _Layout, line: int, address: str) -> tuple[pl.DataFrame, int, int]:
     """Read a small piece as `_read_piece` does."""
+    if not part.strip(f" \r\n{layout.delimiter}".encode()):
+        # Sheets are exported with thousands of blank rows at their end.
+        nothing, _, _ = _read_any_rows(b"", layout, line, address)
+        return nothing, _count_lines(part), len(part)
     plain = _read_plain_rows(part, layout, line)
     return _read_any_rows(part, layout, line, address) if plain is None else (plain, plain.height, len(part))
 
@@ -285,7 +289,9 @@ def _read_plain_rows(piece: bytes, layout: _Layout, line: int) -> pl.DataFrame |
     Fast, and exact by proof: no row takes less than a line, so as many rows as lines means one line each. A row of
     delimiters behind the piece makes the proof hold for the last row too, whose quote could still be open.
     """
-    if not _has_short_lines(piece):
+    row_count = _count_lines(piece)
+    # Lines too short for that many fields are told at once: a few bytes of text would take many of table.
+    if row_count * layout.width > len(piece) + 1 or not _has_short_lines(piece):
         return None
     end = b"" if piece.endswith((b"\n", b"\r")) else b"\n"
     closing_row = layout.delimiter.encode() * (layout.width - 1) + b"\n"
@@ -311,8 +317,7 @@ def _read_plain_rows(piece: bytes, layout: _Layout, line: int) -> pl.DataFrame |
         )
     except pa.ArrowInvalid:
         return None
-    row_count = table.num_rows - 1
-    if row_count != _count_lines(piece):
+    if table.num_rows - 1 != row_count:
         return None
     rows = pl.DataFrame(table.rename_columns(list(layout.positions)).slice(0, row_count))
     if _has_blank_row(rows):
