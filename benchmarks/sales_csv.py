@@ -1,18 +1,13 @@
-"""Reading a big month's sales CSV: ours against the straightforward pandas way, each in a process of its own.
+"""Reading a big month's sales CSV: the platform against the straightforward pandas way, and a day of it."""
 
-`python -m benchmarks.sales_csv [rows]` makes the file, measures and prints the figures.
-"""
-
-import json
-import re
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from benchmarks.measuring import Bench, alternate, call
+from benchmarks.table import Line, Target
 
 MONTH = date(2024, 1, 1)
 DAY = date(2024, 1, 17)
@@ -22,18 +17,16 @@ _HEADER = "注文番号,顧客番号,注文日,売上金額,カテゴリ\r\n"
 _CHUNK = 500_000
 
 
-def make_month(folder: Path, row_count: int) -> Path:
+def make_month(folder: Path, row_count: int) -> None:
     """Write a month as a Japanese sales department exports it: CP932, sorted by day, with a person's dirt.
 
     The same rows every time. Of 1,000 rows about 10 have no readable date, 5 lack an id, 10 repeat an earlier order,
     20 write their order id in full-width characters and 300 their amount in another form than plain digits.
     """
-    path = folder / FILE_NAME
-    with path.open("wb") as file:
+    with (folder / FILE_NAME).open("wb") as file:
         file.write(_HEADER.encode("cp932"))
         for start in range(0, row_count, _CHUNK):
             file.write(_make_rows(start, min(start + _CHUNK, row_count), row_count).encode("cp932"))
-    return path
 
 
 def _make_rows(start: int, stop: int, row_count: int) -> str:
@@ -109,119 +102,106 @@ def _widen(text: Any) -> Any:
     return text.str.replace_many(narrow, [chr(ord(character) + 0xFEE0) for character in narrow])
 
 
-def read_ours(folder: Path) -> dict[str, Any]:
-    """Read the month and split it by day."""
+def measure(bench: Bench) -> Iterator[Line]:
+    """Yield the whole month against pandas, and one day of it against the whole."""
+    row_count = 200_000 if bench.small else 10_000_000
+    bench.say(f"making a month of {row_count:,} rows")
+    make_month(bench.folder, row_count)
+    sides = {"ours": "whole_month", "one day": "one_day", "pandas": "pandas"}
+    whole, day, pandas = alternate(
+        {
+            name: partial(call, f"benchmarks.sales_csv:prepare_{side}", bench.folder, shop=str(bench.folder))
+            for name, side in sides.items()
+        },
+        bench.tries,
+        bench.say,
+    )
+    yield Line(
+        f"sales CSV, a month of {row_count:,} rows, split by day",
+        "pandas",
+        whole,
+        pandas,
+        Target(speed_at_least=3, memory_at_most=1),
+        note="CP932 with dirt; the platform's amounts are exact decimals, those of pandas are floats",
+    )
+    yield Line(
+        f"sales CSV, one day of a month of {row_count:,} rows",
+        "the whole month",
+        day,
+        whole,
+        Target(time_at_most=1, memory_at_most=0.25),
+        note="the same repeats are found",
+    )
+
+
+def prepare_whole_month(shop: str) -> Callable[[], dict[str, Any]]:
+    """Prepare to read the month and split it by day."""
     from marketing_assets.sources.sales_csv import read_month
-    from marketing_assets.storage.places import FolderPlace
+    from marketing_assets.storage.places import open_place
 
-    month = read_month(FolderPlace(folder), MONTH)
-    days = [month.of_day(day) for day in month.rows["date"].unique()]
-    return {
-        "days": len(days),
-        "rows": month.rows.height,
-        "undated": month.undated.height,
-        "repeats": month.rows["repeats_line"].count(),
-        "revenue": str(month.rows["parsed_revenue"].sum().normalize()),
-    }
+    def read() -> dict[str, Any]:
+        month = read_month(open_place(shop), MONTH)
+        days = [month.of_day(day) for day in month.rows["date"].unique()]
+        return {
+            "days": len(days),
+            "rows": sum(day.height for day in days),
+            "undated": month.undated.height,
+            "repeats": sum(day["repeats_line"].count() for day in days),
+            "revenue": int(month.rows["parsed_revenue"].sum()),
+        }
+
+    return read
 
 
-def read_one_day(folder: Path) -> dict[str, Any]:
-    """Read one day of the month."""
+def prepare_one_day(shop: str) -> Callable[[], dict[str, Any]]:
+    """Prepare to read one day of the month."""
     from marketing_assets.sources.sales_csv import read_month
-    from marketing_assets.storage.places import FolderPlace
+    from marketing_assets.storage.places import open_place
 
-    month = read_month(FolderPlace(folder), MONTH, {DAY})
-    return {"rows": month.rows.height, "repeats": month.rows["repeats_line"].count()}
+    def read() -> dict[str, Any]:
+        month = read_month(open_place(shop), MONTH, {DAY})
+        return {"rows": month.rows.height, "repeats": month.rows["repeats_line"].count()}
+
+    return read
 
 
-def read_with_pandas(folder: Path) -> dict[str, Any]:
-    """Read, clean and split the month as an engineer at home in pandas does, column by column.
+def prepare_pandas(shop: str) -> Callable[[], dict[str, Any]]:
+    """Prepare to read, clean and split the month as an engineer at home in pandas does, column by column.
 
     Revenue is a float: exact decimals would take pandas many times longer.
     """
     import pandas as pd
+    import pyarrow.csv  # noqa: F401 (the strings of pandas are Arrow's)
 
-    frame = pd.read_csv(folder / FILE_NAME, encoding="cp932", dtype=str)
-    frame.columns = ["order_id", "customer_id", "order_date", "revenue", "product_category"]
-    frame["line_number"] = range(2, len(frame) + 2)
-    for column in ("order_id", "customer_id"):
-        frame[f"parsed_{column}"] = frame[column].str.normalize("NFKC").str.strip()
-    days = frame["order_date"].str.normalize("NFKC").str.strip()
-    reiwa = days.str.startswith("令和", na=False)
-    days.loc[reiwa] = days.loc[reiwa].str.replace(r"令和(\d+)年", lambda found: f"{int(found[1]) + 2018}-", regex=True)
-    days = days.str.replace("[年月/.]", "-", regex=True).str.replace("日", "")
-    frame["date"] = pd.to_datetime(days, format="mixed", errors="coerce")
-    amounts = frame["revenue"].str.normalize("NFKC").str.strip()
-    negative = amounts.str.contains(r"[-▲△(]", na=False)
-    digits = amounts.str.replace(r"[^0-9.]", "", regex=True)
-    frame["parsed_revenue"] = pd.to_numeric(digits, errors="coerce")
-    frame.loc[negative, "parsed_revenue"] *= -1
-    dated = frame[frame["date"].dt.to_period("M") == pd.Period("2024-01")].sort_values(["date", "line_number"])
-    usable = dated["parsed_order_id"].notna() & dated["parsed_customer_id"].notna() & (dated["parsed_revenue"] >= 0)
-    repeats = dated[usable].duplicated("parsed_order_id")
-    dated["repeats"] = repeats.reindex(dated.index, fill_value=False)
-    split = dict(list(dated.groupby("date")))
-    return {
-        "days": len(split),
-        "rows": len(dated),
-        "undated": len(frame) - len(dated),
-        "repeats": int(repeats.sum()),
-        "revenue": f"{dated['parsed_revenue'].sum():.0f}",
-    }
+    def read() -> dict[str, Any]:
+        frame = pd.read_csv(Path(shop) / FILE_NAME, encoding="cp932", dtype=str)
+        frame.columns = ["order_id", "customer_id", "order_date", "revenue", "product_category"]
+        frame["line_number"] = range(2, len(frame) + 2)
+        for column in ("order_id", "customer_id"):
+            frame[f"parsed_{column}"] = frame[column].str.normalize("NFKC").str.strip()
+        days = frame["order_date"].str.normalize("NFKC").str.strip()
+        reiwa = days.str.startswith("令和", na=False)
+        days.loc[reiwa] = days.loc[reiwa].str.replace(
+            r"令和(\d+)年", lambda found: f"{int(found[1]) + 2018}-", regex=True
+        )
+        days = days.str.replace("[年月/.]", "-", regex=True).str.replace("日", "")
+        frame["date"] = pd.to_datetime(days, format="mixed", errors="coerce")
+        amounts = frame["revenue"].str.normalize("NFKC").str.strip()
+        negative = amounts.str.contains(r"[-▲△(]", na=False)
+        digits = amounts.str.replace(r"[^0-9.]", "", regex=True)
+        frame["parsed_revenue"] = pd.to_numeric(digits, errors="coerce")
+        frame.loc[negative, "parsed_revenue"] *= -1
+        dated = frame[frame["date"].dt.to_period("M") == pd.Period("2024-01")].sort_values(["date", "line_number"])
+        usable = dated["parsed_order_id"].notna() & dated["parsed_customer_id"].notna() & (dated["parsed_revenue"] >= 0)
+        repeats = dated[usable].duplicated("parsed_order_id")
+        dated["repeats"] = repeats.reindex(dated.index, fill_value=False)
+        split = dict(list(dated.groupby("date")))
+        return {
+            "days": len(split),
+            "rows": len(dated),
+            "undated": len(frame) - len(dated),
+            "repeats": int(repeats.sum()),
+            "revenue": round(dated["parsed_revenue"].sum()),
+        }
 
-
-READERS: dict[str, Callable[[Path], dict[str, Any]]] = {
-    "ours": read_ours,
-    "one_day": read_one_day,
-    "pandas": read_with_pandas,
-}
-
-
-def measure(reader: str, folder: Path) -> dict[str, Any]:
-    """Run a reader in a process of its own; return its seconds, peak and baseline memory (MB) and its answer.
-
-    The baseline is the process with its libraries imported and nothing read.
-    """
-    command = [sys.executable, "-m", "benchmarks.sales_csv", "--read", reader, str(folder)]
-    ran = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])  # noqa: S603
-    figures: dict[str, Any] = json.loads(ran.stdout)
-    return figures
-
-
-def _read_and_report(reader: str, folder: Path) -> None:
-    """Be the measured process: libraries first, so that the baseline and the time are those of reading alone."""
-    import pyarrow.csv  # noqa: F401
-
-    if reader == "pandas":
-        import pandas as pd
-
-        pd.Series(["a"]).str.normalize("NFKC")
-    else:
-        import marketing_assets.sources.sales_csv  # noqa: F401
-    baseline = _peak_memory()
-    start = time.perf_counter()
-    answer = READERS[reader](folder)
-    seconds = time.perf_counter() - start
-    print(json.dumps({"seconds": seconds, "peak_mb": _peak_memory(), "baseline_mb": baseline, "answer": answer}))
-
-
-def _peak_memory() -> float:
-    """Return the most memory this process ever had, in MB; a parent's, unlike in `ru_maxrss`, does not count."""
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
-
-
-def main() -> None:
-    """Measure on a fresh file and print the figures."""
-    if sys.argv[1:2] == ["--read"]:
-        _read_and_report(sys.argv[2], Path(sys.argv[3]))
-        return
-    row_count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
-    with tempfile.TemporaryDirectory(prefix="bench-sales-") as folder:
-        make_month(Path(folder), row_count)
-        for reader in READERS:
-            print(reader, json.dumps(measure(reader, Path(folder))), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    return read

@@ -21,10 +21,16 @@ from marketing_assets.errors import PermanentError, TransientError
 LONGEST_ROW = 1 << 20
 """Bytes (of UTF-8) that one row may take: a quote that is never closed must not swallow the rest of a file."""
 
+MOST_COLUMNS = 16_384
+"""Columns that a header may have: as many as an Excel sheet. More is another kind of file."""
+
 _BATCH_BYTES = 8 << 20
+_PART_BYTES = 1 << 16
+_EXAMPLES = 5
 _ADVICE = "Correct the line in the source (a quote inside a field is written twice), then run again."
 _DELIMITERS = ",\t;"
 _SPACES = " \t\r\n\v\f\u00a0\u3000"
+_KANA_OF_UTF8 = "縺繧繝"
 _NOT_CSV = {
     b"PK\x03\x04": "a ZIP archive (an Excel workbook is one)",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls)",
@@ -74,13 +80,13 @@ def read_batches(
     layout, line, rest = _read_header(blocks, address, headers)
     for block in blocks:
         rest += block
-        batch, line_count, used = _read_rows(rest[: _end_of_lines(rest)], layout, line, address)
+        batch, line_count, used = _read_piece(rest[: _end_of_lines(rest)], layout, line, address)
         line += line_count
         rest = rest[used:]
         if len(rest) > LONGEST_ROW:
             raise _row_too_long(address, line)
         yield batch
-    batch, line_count, used = _read_rows(rest, layout, line, address)
+    batch, line_count, used = _read_piece(rest, layout, line, address)
     if len(rest) - used > LONGEST_ROW:
         raise _row_too_long(address, line + line_count)
     if used < len(rest):
@@ -120,22 +126,60 @@ def _find_utf8_fault(file: BinaryIO, address: str) -> int | None:
 
 
 def _utf8_blocks(file: BinaryIO, address: str, utf8_fault: int | None, size: int) -> Iterator[bytes]:
-    """Yield the file as UTF-8 without a byte order mark; a file that is not UTF-8 is taken for CP932."""
+    """Yield the file as UTF-8 without byte order marks; a file that is not UTF-8 is taken for CP932."""
     if utf8_fault is None:
-        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
-            file.seek(0)
-        yield from _blocks(file, size)
+        yield from _without_marks(_blocks(file, size))
         return
     decoder = codecs.getincrementaldecoder("cp932")()
     offset = 0
     for block in itertools.chain(_blocks(file, size), [b""]):
         pending = len(decoder.getstate()[0])
         try:
-            yield decoder.decode(block, final=not block).encode()
+            text = decoder.decode(block, final=not block)
         except UnicodeDecodeError as error:
             found = f"a byte that is not CP932 (nor is the file UTF-8: see byte offset {utf8_fault:,})"
             raise _unreadable(file, address, offset - pending + error.start, found) from None
+        utf8_line = _find_utf8_line(text)
+        if utf8_line is not None:
+            found = f"a line in UTF-8, although the file is none (see byte offset {utf8_fault:,}): it mixes encodings"
+            raise _unreadable(file, address, offset - pending + len(text[:utf8_line].encode("cp932")), found)
+        yield text.encode()
         offset += len(block)
+
+
+def _find_utf8_line(text: str) -> int | None:
+    """Return where a line starts that was UTF-8 before it was read as CP932; None without such a line.
+
+    Only lines that hold kana are found, whose first two bytes make one of three rare kanji.
+    """
+    if not any(sign in text for sign in _KANA_OF_UTF8):
+        return None
+    start = 0
+    for line in text.splitlines(keepends=True):
+        if any(sign in line for sign in _KANA_OF_UTF8) and _is_utf8(line.encode("cp932")):
+            return start
+        start += len(line)
+    return None
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _without_marks(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Drop byte order marks: at the start, and where files were put together, in front of a row's first field."""
+    mark = codecs.BOM_UTF8
+    rest = b""
+    for block in blocks:
+        data = (rest + block).replace(mark, b"")
+        # The next block may hold the other half of a mark.
+        rest = next((mark[:length] for length in (2, 1) if data.endswith(mark[:length])), b"")
+        yield data[: len(data) - len(rest)]
+    yield rest
 
 
 def _blocks(file: BinaryIO, size: int) -> Iterator[bytes]:
@@ -182,6 +226,11 @@ def _find_header(data: bytes, headers: Mapping[str, Collection[str]]) -> tuple[s
 
 def _lay_out(delimiter: str, fields: list[str], address: str, headers: Mapping[str, Collection[str]]) -> _Layout:
     """Find each wanted column once."""
+    if len(fields) > MOST_COLUMNS:
+        raise PermanentError(
+            f"{address}: expected a header line with {_describe(headers)}; found a line of {len(fields):,} fields, "
+            f"more than the {MOST_COLUMNS:,} columns of a sheet. Export it again, one row a line."
+        )
     folded = [_fold(field) for field in fields]
     places = {
         column: [place for place, field in enumerate(folded) if field in set(map(_fold, names))]
@@ -195,23 +244,43 @@ def _lay_out(delimiter: str, fields: list[str], address: str, headers: Mapping[s
         )
     for column, found in places.items():
         if len(found) > 1:
-            shown = ", ".join(f"{fields[place][:40]!r} (column {place + 1})" for place in found)
+            shown = ", ".join(f"{fields[place][:40]!r} (column {place + 1})" for place in found[:_EXAMPLES])
             raise PermanentError(
-                f"{address}: expected one column for {column}, found {len(found)}: {shown}. "
+                f"{address}: expected one column for {column}, found {len(found):,}: {shown}. "
                 "Keep the one that counts, then run again."
             )
     return _Layout(delimiter, len(fields), {column: found[0] for column, found in places.items()})
 
 
-def _read_rows(piece: bytes, layout: _Layout, line: int, address: str) -> tuple[pl.DataFrame, int, int]:
+def _read_piece(piece: bytes, layout: _Layout, line: int, address: str) -> tuple[pl.DataFrame, int, int]:
     """Read a piece of whole lines, the first of them numbered `line`; return its rows, and the lines and bytes read.
 
     Only an unfinished row at the end, whose quote is still open, is left over.
     """
     plain = _read_plain_rows(piece, layout, line)
-    if plain is None:
-        return _read_any_rows(piece, layout, line, address)
-    return plain, plain.height, len(piece)
+    if plain is not None:
+        return plain, plain.height, len(piece)
+    # What is not plain is mostly a few rows: part by part, the others are still read fast, and memory stays small.
+    parts = []
+    line_count = used = end = 0
+    while True:
+        end = piece.find(b"\n", end + _PART_BYTES) + 1 or len(piece)
+        rows, lines, length = _read_rows(piece[used:end], layout, line + line_count, address)
+        parts.append(rows)
+        line_count += lines
+        used += length
+        if end == len(piece) or end - used > LONGEST_ROW:
+            return pl.concat(parts), line_count, used
+
+
+def _read_rows(part: bytes, layout: _Layout, line: int, address: str) -> tuple[pl.DataFrame, int, int]:
+    """Read a small piece as `_read_piece` does."""
+    if not part.strip(f" \r\n{layout.delimiter}".encode()):
+        # Sheets are exported with thousands of blank rows at their end.
+        nothing, _, _ = _read_any_rows(b"", layout, line, address)
+        return nothing, _count_lines(part), len(part)
+    plain = _read_plain_rows(part, layout, line)
+    return _read_any_rows(part, layout, line, address) if plain is None else (plain, plain.height, len(part))
 
 
 def _read_plain_rows(piece: bytes, layout: _Layout, line: int) -> pl.DataFrame | None:
@@ -220,7 +289,9 @@ def _read_plain_rows(piece: bytes, layout: _Layout, line: int) -> pl.DataFrame |
     Fast, and exact by proof: no row takes less than a line, so as many rows as lines means one line each. A row of
     delimiters behind the piece makes the proof hold for the last row too, whose quote could still be open.
     """
-    if piece.startswith(codecs.BOM_UTF8) or not _has_short_lines(piece):
+    row_count = _count_lines(piece)
+    # Lines too short for that many fields are told at once: a few bytes of text would take many of table.
+    if row_count * layout.width > len(piece) + 1 or not _has_short_lines(piece):
         return None
     end = b"" if piece.endswith((b"\n", b"\r")) else b"\n"
     closing_row = layout.delimiter.encode() * (layout.width - 1) + b"\n"
@@ -246,8 +317,7 @@ def _read_plain_rows(piece: bytes, layout: _Layout, line: int) -> pl.DataFrame |
         )
     except pa.ArrowInvalid:
         return None
-    row_count = table.num_rows - 1
-    if row_count != _count_lines(piece):
+    if table.num_rows - 1 != row_count:
         return None
     rows = pl.DataFrame(table.rename_columns(list(layout.positions)).slice(0, row_count))
     if _has_blank_row(rows):
@@ -256,7 +326,7 @@ def _read_plain_rows(piece: bytes, layout: _Layout, line: int) -> pl.DataFrame |
 
 
 def _read_any_rows(piece: bytes, layout: _Layout, line: int, address: str) -> tuple[pl.DataFrame, int, int]:
-    """Read a piece row by row, whatever its rows look like; return as `_read_rows` does."""
+    """Read a piece row by row, whatever its rows look like; return as `_read_piece` does."""
     lines = piece.splitlines(keepends=True)
     columns: dict[str, list[str]] = {name: [] for name in layout.positions}
     line_numbers: list[int] = []
@@ -269,9 +339,8 @@ def _read_any_rows(piece: bytes, layout: _Layout, line: int, address: str) -> tu
             continue
         if len(fields) < layout.width and not lines[end - 1].endswith((b"\n", b"\r")):
             raise _cut_off(address, line + start, len(fields), layout.width)
-        fields += [""] * (layout.width - len(fields))
         for name, place in layout.positions.items():
-            columns[name].append(fields[place])
+            columns[name].append(fields[place] if place < len(fields) else "")
         line_numbers.append(line + start)
         misfits.append(not _is_blank(fields[layout.width :]))
     rows = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)).with_columns(pl.all().replace("", None))
@@ -365,9 +434,7 @@ def _count_lines(data: bytes) -> int:
     codes = pl.Series(pa.Array.from_buffers(pa.uint8(), len(data), [None, pa.py_buffer(data)]))
     feeds = codes == ord("\n")
     returns = codes == ord("\r")
-    breaks = int(feeds.sum()) + int(returns.sum())
-    if returns.any():
-        breaks -= int((returns.head(-1) & feeds.slice(1)).sum())
+    breaks = int((feeds | returns).sum()) - int((returns.head(-1) & feeds.slice(1)).sum())
     return breaks if not data or data.endswith((b"\n", b"\r")) else breaks + 1
 
 

@@ -193,11 +193,10 @@ _PIECES = st.tuples(st.sampled_from(["\n", "\r\n", "\r"]), st.lists(_LINES, max_
 
 
 @settings(max_examples=1000)
-@given(st.one_of(_PIECES, st.text('ab,;"\n\r \u3000表\ufeff', max_size=40)))
+@given(st.one_of(_PIECES, st.text('ab,;"\n\r \u3000表', max_size=40)))
 @example('a,b,"c\n')
 @example('a,b,"c')
 @example('"a"b,"c,d\n')
-@example("\ufeffa,b,c\n")
 @example("a,b,c\r\n\r\n")
 def test_fast_reading_equals_exact_reading(text: str) -> None:
     piece = text.encode()

@@ -219,5 +219,12 @@ def test_ids_are_compared_in_normal_form() -> None:
     assert normalize_ids(ids).to_list() == ["A-1", "A-1", "A-1", "ガ1", None, None, None]
 
 
+def test_reading_leaves_the_texts_as_they_were() -> None:
+    texts = pl.Series(["１", "2", None])
+    normalize_ids(texts)
+    parse_amounts(texts)
+    assert texts.to_list() == ["１", "2", None]
+
+
 def test_plain_ids_stay_as_they_are() -> None:
     assert normalize_ids(pl.Series(["ORD-1", None, "ord-1"])).to_list() == ["ORD-1", None, "ord-1"]

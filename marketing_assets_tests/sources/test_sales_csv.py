@@ -183,6 +183,38 @@ def test_rows_outside_the_month_repeat_nothing(shop: Shop) -> None:
     assert repeats(shop, "A,C,2023-12-31,1,x", "A,C,2024-01-01,1,x") == [None]
 
 
+# Some days
+
+
+def test_one_day_knows_the_whole_month(shop: Shop) -> None:
+    shop.write(
+        HEADER
+        + MANY
+        + "A,C,2024-01-09,1,x\n"
+        + "B,C,2024-01-09,2,x\n"
+        + "A,C,2024-01-08,3,x\n"
+        + "B,C,2024-01-10,4,x\n"
+        + "D,C,?,5,x\n"
+    )
+    month = read_month(shop.place, JANUARY, {date(2024, 1, 9)})
+    assert month.rows.select("line_number", "order_id", "repeats_line").rows() == [(22, "A", 24), (23, "B", None)]
+    assert month.undated["line_number"].to_list() == [26]
+    assert month.last_day == date(2024, 1, 10)
+
+
+def test_a_day_without_rows(shop: Shop) -> None:
+    shop.write(HEADER + "A,C,2024-01-09,1,x\n")
+    month = read_month(shop.place, JANUARY, [date(2024, 1, 8)])
+    assert (month.rows.schema, month.rows.height) == (RAW_SALES.schema, 0)
+    assert month.reported(date(2024, 1, 8))
+
+
+def test_rows_of_a_day(shop: Shop) -> None:
+    month = shop.read(HEADER + "A,C,2024-01-09,1,x\nB,C,2024-01-08,1,x\nD,C,2024-01-09,1,x\n")
+    assert month.of_day(date(2024, 1, 9))["order_id"].to_list() == ["A", "D"]
+    assert month.of_day(date(2024, 1, 10)).schema == RAW_SALES.schema
+
+
 # Reported
 
 
@@ -384,6 +416,10 @@ def test_any_file_agrees_with_plain_arithmetic(
     repeating = {line: min(group)[1] for group in usable.values() for _, line in group if line != min(group)[1]}
     found = month.rows.filter(pl.col("repeats_line").is_not_null()).select("line_number", "repeats_line")
     assert dict(found.rows()) == repeating
+    for day in (JANUARY, JANUARY + timedelta(days=9)):
+        one_day = read_month(FolderPlace(tmp_path), JANUARY, {day})
+        assert one_day.rows.equals(month.rows.filter(date=day))
+        assert (one_day.undated.height, one_day.last_day) == (outside, month.last_day)
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
