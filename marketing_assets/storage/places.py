@@ -6,7 +6,8 @@ import tempfile
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,6 +44,18 @@ class Place(ABC):
     @abstractmethod
     def write(self, key: str, data: bytes) -> None:
         """Write the file whole, replacing an earlier one; readers see the old bytes or the new ones, never a part."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Delete the file; one that is not there is fine."""
+
+    @abstractmethod
+    def modified(self, key: str) -> datetime:
+        """Return when the file was last written, in UTC; raises `FileNotFoundError` without it."""
+
+    @abstractmethod
+    def check_writable(self) -> None:
+        """Raise `PermanentError` where files may not be written; changes nothing."""
 
     @abstractmethod
     def keys(self, prefix: str = "") -> list[str]:
@@ -93,6 +106,28 @@ class FolderPlace(Place):
             raise TransientError(
                 f"Could not write {path}: {error.strerror}. Check the disk, then run again."
             ) from error
+
+    def delete(self, key: str) -> None:
+        """Delete the file, and its folder if that is empty then."""
+        path = self.root / key
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise PermanentError(
+                f"Expected to delete {path}, but: {error.strerror}. Check the folder and its owner."
+            ) from error
+        with suppress(OSError):
+            path.parent.rmdir()
+
+    def modified(self, key: str) -> datetime:
+        """Return when the file was last written, in UTC; raises `FileNotFoundError` without it."""
+        return datetime.fromtimestamp((self.root / key).stat().st_mtime, UTC)
+
+    def check_writable(self) -> None:
+        """Raise `PermanentError` where the folder (or the one it will be made in) may not be written."""
+        there = next(path for path in (self.root, *self.root.parents) if path.exists())
+        if not there.is_dir() or not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+            raise PermanentError(f"Expected to write below {there}, may not. Check the folder and its owner.")
 
     def keys(self, prefix: str = "") -> list[str]:
         """List the keys of the files below a prefix, sorted; parts of unfinished writes are not files yet."""
@@ -160,6 +195,26 @@ class S3Place(Place):
         """Write the object; S3 shows it when the whole of it has arrived."""
         with self._translated("write", key):
             self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data)
+
+    def delete(self, key: str) -> None:
+        """Delete the object."""
+        with self._translated("delete", key):
+            self.client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
+
+    def modified(self, key: str) -> datetime:
+        """Return when the object was last written, in UTC; raises `FileNotFoundError` without it."""
+        with self._translated("look at", key):
+            found: datetime = self.client.head_object(Bucket=self.bucket, Key=self.prefix + key)["LastModified"]
+        return found
+
+    def check_writable(self) -> None:
+        """Raise `PermanentError` where objects may not be written: begins an upload of nothing and takes it back."""
+        key = ".write-check"
+        target = {"Bucket": self.bucket, "Key": self.prefix + key}
+        with self._translated("write", key):
+            upload = self.client.create_multipart_upload(**target)["UploadId"]
+        with self._translated("take back the upload to", key):
+            self.client.abort_multipart_upload(**target, UploadId=upload)
 
     def keys(self, prefix: str = "") -> list[str]:
         """List the keys below a prefix, sorted."""
