@@ -23,6 +23,8 @@ _PERMANENT_REFUSALS = (
     "Name or service not known",
     "invalid ",
     "permission denied",
+    "certificate",
+    "does not support SSL",
 )
 
 

@@ -5,6 +5,7 @@ A message that Slack did not surely take is not sent again here but reported as 
 
 import logging
 import math
+import ssl
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -194,6 +195,11 @@ def _faults_named() -> Iterator[None]:
     except SlackApiError:
         raise
     except (OSError, HTTPException) as fault:
+        if isinstance(getattr(fault, "reason", None), ssl.SSLCertVerificationError):
+            raise PermanentError(
+                "Slack's address showed a certificate that this machine does not trust. Check SLACK_API_URL or the "
+                "webhook; SSL_CERT_FILE names the authorities that are trusted."
+            ) from None
         raise TransientError(f"Slack could not be reached: {type(fault).__name__}.") from None
     except (ValueError, SlackClientError) as fault:
         raise PermanentError(

@@ -7,8 +7,9 @@ below 500 means is the caller's business.
 import json
 import logging
 import re
+import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, NoReturn, TypeVar
@@ -132,6 +133,11 @@ class Conversation:
                 f"{what}: unusable address ({type(error).__name__}). Check the ADS_* settings."
             ) from None
         except (requests.RequestException, HTTPError) as error:
+            if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
+                raise PermanentError(
+                    f"{what}: expected a certificate that this machine trusts, found another. Check the address; "
+                    "REQUESTS_CA_BUNDLE names the authorities that are trusted."
+                ) from None
             raise TryAgainError(f"{what}: expected an answer, found {_reason(error)}.") from None
         if answer.status == 429 or answer.status >= 500:
             raise self._overload(answer, what)
@@ -226,10 +232,15 @@ def _give_up(state: RetryCallState) -> NoReturn:
     ) from None
 
 
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Give an error and, one after the other, what has caused it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
 def _reason(error: Exception) -> str:
     """Name a network fault without its text, which may hold addresses with passwords."""
-    causes: list[BaseException] = [error]
-    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
-        causes.append(cause)
-    system = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
+    system = next((cause.strerror for cause in _causes(error) if isinstance(cause, OSError) and cause.strerror), None)
     return f"{type(error).__name__} ({system})" if system else type(error).__name__
