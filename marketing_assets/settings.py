@@ -198,7 +198,9 @@ class OperationSettings(BaseSettings):
 
     model_config = DefinitionSettings.model_config
 
-    run_retention_days: int = Field(400, ge=30, description="Days that Dagster's runs and their logs are kept.")
+    run_retention_days: int = Field(
+        400, ge=200, description="Days that Dagster's runs and their logs are kept; half a year back sensors read them."
+    )
     lake_retention_days: int | None = Field(
         None, ge=100, description="Days whose partitions stay in the lake; without it all of them do."
     )

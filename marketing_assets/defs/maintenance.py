@@ -8,13 +8,15 @@ import dagster as dg
 from marketing_assets.defs.assets.common import OWNERS
 from marketing_assets.defs.faults import step_faults
 from marketing_assets.defs.partitions import SETTINGS
-from marketing_assets.operations.prune import prune_everything
 from marketing_assets.settings import load_operation_settings
 
 
 @dg.op(description="Deletes what RUN_RETENTION_DAYS and LAKE_RETENTION_DAYS say is old.")
 def prune_old(context: dg.OpExecutionContext) -> None:
     """Delete old runs, logs and days of the lake, and log how many."""
+    # Dagster's tables bring Alembic along, which no other process of the platform needs.
+    from marketing_assets.operations.prune import prune_everything
+
     with step_faults():
         now = datetime.now(ZoneInfo(SETTINGS.marketing_timezone))
         context.log.info(prune_everything(context.instance, load_operation_settings(), now).told())

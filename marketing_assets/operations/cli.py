@@ -114,9 +114,10 @@ def run_roles(options: argparse.Namespace) -> int:
 
 def _probe_dagster() -> "Iterable[Finding]":
     # In the probe's own thread: importing Dagster takes as long as most probes take altogether.
+    from marketing_assets.definitions import defs
     from marketing_assets.operations.dagster_probe import probe_dagster
 
-    return probe_dagster()
+    return probe_dagster({definition.name for definition in (*(defs.schedules or ()), *(defs.sensors or ()))})
 
 
 def _read_heartbeat() -> "Heartbeat":

@@ -11,21 +11,16 @@ from marketing_assets.operations.heartbeat import list_dead_daemons
 from marketing_assets.operations.instance import StorageNotMadeError, open_instance
 from marketing_assets.operations.runs import list_runs_under_way
 
-EXPECTED = {
-    "daily_marketing_schedule",
-    "mail_notifications",
-    "prune_schedule",
-    "slack_notifications",
-    "stale_windows_sensor",
-}
-"""Every schedule and sensor of the definitions."""
-
 _START = "Start `dagster-daemon run -w workspace.yaml` with the same DAGSTER_HOME, and keep it running."
 _MOST_CHARACTERS = 300
 
 
-def probe_dagster() -> Iterator[Finding]:
-    """Open Dagster's storage and look at everything that is to run by itself."""
+def probe_dagster(names: set[str]) -> Iterator[Finding]:
+    """Open Dagster's storage and look at everything that is to run by itself.
+
+    Args:
+        names: Every schedule and sensor of the definitions.
+    """
     try:
         instance = open_instance()
     except StorageNotMadeError as error:
@@ -34,7 +29,7 @@ def probe_dagster() -> Iterator[Finding]:
     with instance:
         yield _judge_schema(instance)
         yield _judge_daemon(instance)
-        yield _judge_instigators(instance)
+        yield _judge_instigators(instance, names)
         yield from _judge_runs(instance)
 
 
@@ -56,25 +51,25 @@ def _judge_daemon(instance: DagsterInstance) -> Finding:
     return Finding(Level.OK, "daemon", "every part of it gave a sign of life lately.")
 
 
-def _judge_instigators(instance: DagsterInstance) -> Finding:
+def _judge_instigators(instance: DagsterInstance, names: set[str]) -> Finding:
     states: dict[str, list[InstigatorState]] = {}
     for state in instance.all_instigator_state():
         states.setdefault(state.instigator_name, []).append(state)
-    unknown = sorted(EXPECTED - states.keys())
+    unknown = sorted(names - states.keys())
     if unknown:
         told = f"The daemon has not seen {', '.join(unknown)}."
         return Finding(Level.WARN, "schedules", told, f"It may not have loaded the definitions. {_START}")
-    stopped = sorted(name for name in EXPECTED if not any(state.is_running for state in states[name]))
+    stopped = sorted(name for name in names if not any(state.is_running for state in states[name]))
     if stopped:
         told = f"{', '.join(stopped)}: turned off in the UI."
         return Finding(Level.WARN, "schedules", told, "Turn on under Automation, unless that is meant.")
-    ticks = {name: tick for name in EXPECTED if (tick := _last_tick(instance, states[name])) is not None}
+    ticks = {name: tick for name in names if (tick := _last_tick(instance, states[name])) is not None}
     failed = sorted(name for name, tick in ticks.items() if tick.status == TickStatus.FAILURE)
     if failed:
         error = ticks[failed[0]].tick_data.error
         told = mask_secrets(error.message.strip().splitlines()[-1][:_MOST_CHARACTERS]) if error else "no error is told"
         return Finding(Level.FAIL, "schedules", f"{failed[0]} failed when it last looked: {told}")
-    return Finding(Level.OK, "schedules", f"{', '.join(sorted(EXPECTED))} are on.")
+    return Finding(Level.OK, "schedules", f"{', '.join(sorted(names))} are on.")
 
 
 def _last_tick(instance: DagsterInstance, states: list[InstigatorState]) -> InstigatorTick | None:

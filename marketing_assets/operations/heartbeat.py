@@ -24,8 +24,9 @@ from marketing_assets.errors import MarketingError
 PATH = "/heartbeat"
 
 _REPORT = AssetKey("report")
-_ASSET_JOBS = ("daily_marketing", "__ASSET_JOB")
-"""Jobs that materialize days: the schedule's, and the one behind everything that is launched by hand."""
+_PRUNE = "prune"
+"""The one job that makes no days: its success says nothing about them."""
+_RUNS_LOOKED_AT = 20
 _SECONDS_FOR_A_REQUEST = 10
 
 
@@ -52,7 +53,7 @@ class Heartbeat:
         age_days: Days from then to today, in the platform's time zone: 1 is yesterday.
         overdue: Whether yesterday is not published although its hour has passed.
         last_success: When a run over days last succeeded, in the platform's time zone.
-        failed_runs_since_success: Runs over days that have failed for good since; each has been told by Slack or mail.
+        failed_runs_since_success: Runs that have failed for good since; each has been told by Slack or mail.
         daemon_alive: Whether every part of the daemon that this instance needs has given a sign of life lately.
         failing_checks: Checks that did not pass on the newest published day, or on one after it.
     """
@@ -112,23 +113,15 @@ def _newest_day(instance: DagsterInstance) -> date | None:
 
 
 def _last_success(instance: DagsterInstance) -> datetime | None:
-    ends = [
-        datetime.fromtimestamp(record.end_time, UTC)
-        for job in _ASSET_JOBS
-        for record in instance.get_run_records(
-            RunsFilter(job_name=job, statuses=[DagsterRunStatus.SUCCESS]), limit=1, order_by="update_timestamp"
-        )
-        if record.end_time is not None
-    ]
-    return max(ends, default=None)
+    succeeded = RunsFilter(statuses=[DagsterRunStatus.SUCCESS])
+    for record in instance.get_run_records(succeeded, limit=_RUNS_LOOKED_AT, order_by="update_timestamp"):
+        if record.dagster_run.job_name != _PRUNE and record.end_time is not None:
+            return datetime.fromtimestamp(record.end_time, UTC)
+    return None
 
 
 def _count_failed(instance: DagsterInstance, since: datetime | None) -> int:
-    failed = [
-        run
-        for job in _ASSET_JOBS
-        for run in instance.get_runs(RunsFilter(job_name=job, statuses=[DagsterRunStatus.FAILURE], updated_after=since))
-    ]
+    failed = instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.FAILURE], updated_after=since))
     return sum(run.tags.get(WILL_RETRY_TAG) != "true" for run in failed)
 
 

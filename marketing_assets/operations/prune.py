@@ -1,8 +1,9 @@
 """What is old and no longer needed: Dagster's runs and their logs, and, if so set, days of the lake.
 
 Deleting a run in Dagster takes its events along, and with them the knowledge that a partition was ever materialized.
-So only runs of which nothing is the newest are deleted; of the others the log goes, and what Dagster knows about
-partitions and checks stays: materializations, plans and evaluations.
+So only runs of which nothing is the newest are deleted, and none that made facts, as windows are held against the facts
+they were computed from; of the others the log goes, and what Dagster knows about partitions and checks stays:
+materializations, plans and evaluations.
 """
 
 import re
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import sqlalchemy as sa
-from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import AssetKey, DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable as _Checks
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as _Events
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
@@ -20,10 +21,8 @@ from marketing_assets.settings import OperationSettings
 from marketing_assets.storage.places import Place, open_place
 
 _ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
-_ABOUT_PARTITIONS = [
-    DagsterEventType.ASSET_MATERIALIZATION.value,
-    DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
-]
+_MADE, _PLANNED = DagsterEventType.ASSET_MATERIALIZATION.value, DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
+_FACTS = AssetKey("channel_merged")
 _LOG = [
     kind.value
     for kind in DagsterEventType
@@ -43,7 +42,7 @@ class Pruned:
 
     Attributes:
         deleted_runs: Runs deleted whole: everything they did has been done anew since.
-        emptied_runs: Runs that hold the newest record of a partition, whose log has been deleted.
+        emptied_runs: Runs that hold something which is still needed, whose log has been deleted.
         deleted_files: Files of the lake.
     """
 
@@ -80,7 +79,7 @@ def prune_everything(
 
 
 def prune_runs(instance: DagsterInstance, before: datetime, dry_run: bool = False) -> Pruned:
-    """Delete runs that ended before a time, or their logs where they hold the newest record of a partition or check.
+    """Delete runs that ended before a time, or only their logs where they hold something that is still needed.
 
     Args:
         instance: Dagster's storage.
@@ -95,7 +94,7 @@ def prune_runs(instance: DagsterInstance, before: datetime, dry_run: bool = Fals
         raise PermanentError(
             f"Expected Dagster's storage in SQLite or PostgreSQL, found {type(storage).__name__}: nothing is pruned."
         )
-    holders = _holders_of_newest(storage)
+    holders = _find_holders(storage)
     deleted = emptied = 0
     for run_id in instance.get_run_ids(RunsFilter(statuses=_ENDED, updated_before=before.astimezone(UTC))):
         if run_id not in holders:
@@ -123,18 +122,20 @@ def prune_lake(place: Place, before: date, dry_run: bool = False) -> int:
     return len(expired)
 
 
-def _holders_of_newest(storage: SqlEventLogStorage) -> set[str]:
-    """Find the runs that hold the newest record of a partition (materialized, planned) or of a check's partition."""
+def _find_holders(storage: SqlEventLogStorage) -> set[str]:
+    """Find the runs that made facts, or hold the newest record of a partition (made, planned) or of a check's one."""
     newest_events = (
         sa.select(sa.func.max(_Events.c.id))
-        .where(_Events.c.dagster_event_type.in_(_ABOUT_PARTITIONS))
+        .where(_Events.c.dagster_event_type.in_([_MADE, _PLANNED]))
         .group_by(_Events.c.asset_key, _Events.c.partition, _Events.c.dagster_event_type)
     )
     newest_checks = sa.select(sa.func.max(_Checks.c.id)).group_by(
         _Checks.c.asset_key, _Checks.c.check_name, _Checks.c.partition
     )
+    made_facts = sa.and_(_Events.c.dagster_event_type == _MADE, _Events.c.asset_key == _FACTS.to_string())
     with storage.index_connection() as connection:
         return {
+            *connection.scalars(sa.select(_Events.c.run_id).where(made_facts)),
             *connection.scalars(sa.select(_Events.c.run_id).where(_Events.c.id.in_(newest_events))),
             *connection.scalars(sa.select(_Checks.c.run_id).where(_Checks.c.id.in_(newest_checks))),
         }
