@@ -29,7 +29,10 @@ def run_doctor(_options: argparse.Namespace) -> int:
 
     # What a probe meets it tells in its line; libraries would tell it again.
     logging.disable(logging.CRITICAL)
-    findings = examine(probes_of_settings() | {"Dagster": _probe_dagster})
+    try:
+        findings = examine(probes_of_settings() | {"Dagster": _probe_dagster})
+    finally:
+        logging.disable(logging.NOTSET)
     print("\n".join(map(str, findings)))
     levels = [finding.level for finding in findings]
     print(f"\n{levels.count(Level.OK)} well, {levels.count(Level.WARN)} warnings, {levels.count(Level.FAIL)} faults.")

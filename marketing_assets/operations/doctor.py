@@ -19,7 +19,7 @@ from marketing_assets.errors import MarketingError
 SECONDS = 12.0
 """How long a probe may take before it counts as hanging."""
 
-_PACKAGE = str(Path(marketing_assets.__file__).parent)
+_PACKAGE = f"{Path(marketing_assets.__file__).parent}/"
 
 
 class Level(StrEnum):

@@ -283,7 +283,7 @@ def _value(connection: Any, expression: str) -> bool:
 
 def _encryption(connection: Any, url: str) -> str:
     """Tell how a connection is protected: `local`, `none`, `unverified` or `verified`."""
-    if _value(connection, "inet_server_addr() IS NULL"):
+    if _value(connection, "inet_server_addr() IS NULL OR inet_server_addr() = inet_client_addr()"):
         return "local"
     if not _value(connection, "(SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid())"):
         return "none"
