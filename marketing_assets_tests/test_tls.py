@@ -15,8 +15,10 @@ from marketing_assets.notify.slack import Slack
 from marketing_assets.postgres import connect, read_frame
 from marketing_assets.sources.ads_api import AdsClient
 from marketing_assets.sources.oauth import FixedToken, TokenGrant
+from marketing_assets.storage.lake import Lake
 from marketing_assets.storage.migrations import is_current, migrate
 from marketing_assets.storage.places import open_place
+from marketing_assets.tables import CUSTOMER_DETAIL
 from marketing_assets_tests.storage.conftest import object_store_server, s3  # noqa: F401 (fixtures)
 from marketing_assets_tests.support.ads_server import AdsServer, campaign
 from marketing_assets_tests.support.databases import Databases
@@ -144,3 +146,17 @@ def test_postgres_with_sslmode_verify_full(side: Side, trusted: Path, database: 
         works_or_is_refused(side, read_one)
         works_or_is_refused(side, lambda: migrate(url, "marketing"))
     assert is_current(database, "marketing") == side.is_fine
+
+
+def test_the_lake_as_polars_reads_it(side: Side, trusted: Path, s3, monkeypatch: pytest.MonkeyPatch):  # noqa: F811
+    address = f"s3://{s3.new_bucket()}/lake"
+    Lake(open_place(address)).write(CUSTOMER_DETAIL, DAY, CUSTOMER_DETAIL.empty())
+    with TlsProxy(side.context, port_of(s3.url)) as proxy:
+        lake = Lake(open_place(address))
+        assert lake.place.exists(f"customer_detail/date={DAY}/part-0.parquet")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://localhost:{proxy.port}")
+        if side.is_fine:
+            assert lake.scan(CUSTOMER_DETAIL, [DAY]).collect().is_empty()
+        else:
+            with pytest.raises(OSError, match="certificate"):
+                lake.scan(CUSTOMER_DETAIL, [DAY]).collect()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -224,5 +224,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+def run_program() -> NoReturn:
+    """Run the command as a program, which ends at once: a probe that hangs in a library would hold its end up."""
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program()
