@@ -4,7 +4,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ from marketing_assets.errors import MarketingError, SettingsError
 from marketing_assets.settings import load_definition_settings, load_operation_settings
 
 if TYPE_CHECKING:
-    from marketing_assets.operations.doctor import Finding
+    from marketing_assets.operations.doctor import Probe
     from marketing_assets.operations.heartbeat import Heartbeat
 
 WELL, NOT_WELL = 0, 1
@@ -30,7 +30,7 @@ def run_doctor(_options: argparse.Namespace) -> int:
     # What a probe meets it tells in its line; libraries would tell it again.
     logging.disable(logging.CRITICAL)
     try:
-        findings = examine(probes_of_settings() | {"Dagster": _probe_dagster})
+        findings = examine(probes_of_settings() | {"Dagster": _dagster_probe()})
     finally:
         logging.disable(logging.NOTSET)
     print("\n".join(map(str, findings)))
@@ -115,12 +115,18 @@ def run_roles(options: argparse.Namespace) -> int:
     return WELL
 
 
-def _probe_dagster() -> "Iterable[Finding]":
-    # In the probe's own thread: importing Dagster takes as long as most probes take altogether.
-    from marketing_assets.definitions import defs
+def _dagster_probe() -> "Probe":
+    """Make the probe of Dagster; what it imports takes seconds, in which no probe's time should run out."""
     from marketing_assets.operations.dagster_probe import probe_dagster
+    from marketing_assets.operations.doctor import Finding, Level
 
-    return probe_dagster({definition.name for definition in (*(defs.schedules or ()), *(defs.sensors or ()))})
+    try:
+        from marketing_assets.definitions import defs
+    except SettingsError as error:
+        fault = Finding(Level.FAIL, "Dagster", f"The definitions cannot be loaded. {error}")
+        return lambda: [fault]
+    names = {definition.name for definition in (*(defs.schedules or ()), *(defs.sensors or ()))}
+    return lambda: probe_dagster(names)
 
 
 def _read_heartbeat() -> "Heartbeat":

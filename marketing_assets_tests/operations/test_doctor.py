@@ -1,6 +1,9 @@
 """The doctor on real parts, well and ill: what it finds, and that it leaves everything as it is."""
 
+import os
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +22,7 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 from dagster._daemon.types import DaemonHeartbeat
 from dagster._utils.error import SerializableErrorInfo
 
+import marketing_assets
 from marketing_assets.errors import PermanentError, TransientError
 from marketing_assets.operations import cli, probes
 from marketing_assets.operations.dagster_probe import probe_dagster
@@ -34,6 +38,7 @@ from marketing_assets_tests.support.slack_server import SlackServer, answer, ref
 from marketing_assets_tests.support.stack import Stack, running_stack
 from marketing_assets_tests.support.world import World
 
+CHECKOUT = Path(marketing_assets.__file__).parent.parent
 TODAY = datetime.now(ZoneInfo("Asia/Tokyo")).date()
 YESTERDAY = TODAY - timedelta(days=1)
 
@@ -492,3 +497,19 @@ def test_transient_faults_are_faults():
         raise TransientError("The database is away.")
 
     assert only(away) == Finding(Level.FAIL, "it", "The database is away.")
+
+
+def test_definitions_that_cannot_be_loaded_are_told(tmp_path: Path):
+    command = [sys.executable, "-W", "ignore", "-m", "marketing_assets.operations.cli", "doctor"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "MARKETING_TIMEZONE": "Asia/Nowhere"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("FAIL  Dagster")]
+    assert "The definitions cannot be loaded. Unreadable settings: MARKETING_TIMEZONE" in line
+    assert "Traceback" not in done.stderr
