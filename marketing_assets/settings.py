@@ -123,6 +123,13 @@ class Settings(DefinitionSettings, AdsCredentials, AdviceSettings):
         None, pattern="^https?://", description="Address at which people open the files of REPORTS_URI; links need it."
     )
     warehouse_database_url: SecretStr = Field(description="Warehouse database, postgresql://….")
+    marketing_engine: Literal["polars", "spark"] = Field(
+        "polars", description="Where tables are worked on: in the run's process, or on Spark."
+    )
+    spark_master: str = Field("local[*]", description="Spark's master, of MARKETING_ENGINE=spark.")
+    spark_remote: str | None = Field(
+        None, pattern="^sc://", description="Address of a Spark Connect server, instead of a master."
+    )
     ltv_cohort_days: int = Field(90, ge=1, description="Days of acquisition that make up the LTV cohort.")
     quarantine_max_percent: float = Field(
         10.0, ge=0, le=100, description="Share of a day's rows in quarantine above which the day is not published."

@@ -4,7 +4,8 @@ The checks of a day stand in the event log with its partition, in single runs an
 check is not written: what was published before stays as it was, byte for byte, and what is downstream does not run.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -17,15 +18,15 @@ from marketing_assets.defs.partitions import DAYS
 from marketing_assets.errors import MarketingError, PermanentError, TransientError
 from marketing_assets.quality.checks import CheckOutcome
 from marketing_assets.tables import Table
+from marketing_assets.transforms.totals import money_columns
 
 
 @dataclass(frozen=True)
 class Partition:
-    """One day of a table, ready to be written.
+    """What one day of a table is, apart from its rows.
 
     Attributes:
         day: The partition.
-        content: All its rows; of the report: its documents.
         record: Facts that the lake keeps with the rows.
         metadata: What the materialization tells people.
         checks: What the checks of the day found.
@@ -33,7 +34,6 @@ class Partition:
     """
 
     day: date
-    content: Any
     record: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     checks: Sequence[CheckOutcome] = ()
@@ -45,19 +45,31 @@ class Partition:
         return any(check.blocks and not check.passed for check in self.checks)
 
 
-def publish(
-    context: dg.AssetExecutionContext,
-    table: Table | None,
-    partitions: Sequence[Partition],
-    faults: Mapping[date, MarketingError] | None = None,
-) -> Iterator[Any]:
-    """Record the checks of every day, publish the good days, and fail naming the others.
+@dataclass(frozen=True)
+class Batch:
+    """Days that were made together.
+
+    Attributes:
+        partitions: The days that could be made, oldest first.
+        content: Their rows, a frame of the engine with `date`; of the report: documents by day.
+        faults: The days that could not be made, and why.
+    """
+
+    partitions: Sequence[Partition]
+    content: Any = None
+    faults: Mapping[date, MarketingError] = field(default_factory=dict)
+
+
+def publish(context: dg.AssetExecutionContext, table: Table | None, batches: Iterable[Batch]) -> Iterator[Any]:
+    """Write the good days batch by batch, record every day's checks, and fail naming the days that are not published.
+
+    A batch is written before the next one is made: of a long range only one batch is in memory, and what came before a
+    fault is not lost.
 
     Args:
         context: Of the asset that is being materialized.
         table: The asset's table; none for documents.
-        partitions: The days that could be made, oldest first.
-        faults: Days that could not be made, and why.
+        batches: The days of the step, oldest first; a fault of the moment is the last batch's.
 
     Yields:
         Check evaluations, and the output (all days good) or materializations of the good days.
@@ -66,27 +78,31 @@ def publish(
         Failure: a day is blocked or could not be made; the days before and after it are published.
         TransientError: a day could not be made now, and the step is worth another try.
     """
-    faults = faults or {}
     key = context.asset_key
-    good = [partition for partition in partitions if not partition.blocked]
+    io_manager = getattr(context.resources, context.assets_def.get_io_manager_key_for_asset_key(key))
+    made: list[Partition] = []
+    faults: dict[date, MarketingError] = {}
+    for batch in batches:
+        io_manager.write(table, batch.content, [partition for partition in batch.partitions if not partition.blocked])
+        made += batch.partitions
+        faults |= batch.faults
+    good = [partition for partition in made if not partition.blocked]
     if len(good) == len(context.partition_keys):
         for partition in good:
             context.add_asset_metadata(dict(partition.metadata), partition_key=str(partition.day))
-        yield dg.Output(good)
+        yield dg.Output(None)
         yield from _evaluations(context, good)
         for check in context.selected_asset_check_keys:
             yield dg.Output(None, output_name=f"{check.asset_key.to_python_identifier()}_{check.name}")
         return
-    # An Output would count for every day of the step: the good ones are written here, and told one by one.
-    io_manager_key = context.assets_def.get_io_manager_key_for_asset_key(key)
-    getattr(context.resources, io_manager_key).write(table, good)
+    # An Output would count for every day of the step: the good ones are told one by one.
     for partition in good:
         yield dg.AssetMaterialization(key, partition=str(partition.day), metadata=dict(partition.metadata))
-    yield from _evaluations(context, partitions)
+    yield from _evaluations(context, made)
     reasons = {day: str(fault) for day, fault in faults.items()}
     reasons |= {
         partition.day: "; ".join(f"{check.name}: {check.summary}" for check in partition.checks if check.blocks)
-        for partition in partitions
+        for partition in made
         if partition.blocked
     }
     told = "\n".join(f"{day}: {reason}" for day, reason in sorted(reasons.items()))
@@ -97,21 +113,18 @@ def publish(
     raise dg.Failure(text, allow_retries=False)
 
 
-def make_days(
-    days: Sequence[date], make: Callable[[date], Partition]
-) -> tuple[list[Partition], dict[date, MarketingError]]:
+def each_day(days: Sequence[date], make: Callable[[date], tuple[Partition, Any]]) -> Iterator[Batch]:
     """Make day after day; a day's own fault leaves the others alone, a fault of the moment ends the work."""
-    made: list[Partition] = []
-    faults: dict[date, MarketingError] = {}
     for day in days:
         try:
-            made.append(make(day))
+            partition, content = make(day)
         except PermanentError as error:
-            faults[day] = error
+            yield Batch([], faults={day: error})
         except TransientError as error:
-            faults[day] = error
-            break
-    return made, faults
+            yield Batch([], faults={day: error})
+            return
+        else:
+            yield Batch([partition], content)
 
 
 def _evaluations(
@@ -120,21 +133,32 @@ def _evaluations(
     """Turn outcomes into evaluations, each of its day's newest materialization: the UI shows no others as current."""
     if not any(partition.checks for partition in partitions):
         return
-    newest = {partition.day: _newest_materialization(context, partition.day) for partition in partitions}
+    newest = newest_materializations(context, [partition.day for partition in partitions])
     for partition in partitions:
         for check in partition.checks:
-            yield _evaluation(context.asset_key, partition, check, newest[partition.day])
+            yield _evaluation(context.asset_key, partition, check, newest.get(partition.day))
 
 
-def _newest_materialization(
-    context: dg.AssetExecutionContext, day: date
-) -> AssetCheckEvaluationTargetMaterializationData | None:
-    days = dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=[str(day)])
-    for record in context.instance.fetch_materializations(days, limit=1).records:
-        return AssetCheckEvaluationTargetMaterializationData(
-            storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
-        )
-    return None
+def newest_materializations(
+    context: dg.AssetExecutionContext, days: Sequence[date]
+) -> dict[date, AssetCheckEvaluationTargetMaterializationData]:
+    """Find each day's newest materialization: those of this run are the newest of all, and come first."""
+    targets: dict[date, AssetCheckEvaluationTargetMaterializationData] = {}
+    wanted = {str(day) for day in days}
+    cursor = None
+    while wanted:
+        asked = dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=sorted(wanted))
+        found = context.instance.fetch_materializations(asked, limit=len(wanted), cursor=cursor)
+        for record in found.records:
+            if record.partition_key in wanted:
+                wanted.remove(record.partition_key)
+                targets[date.fromisoformat(record.partition_key)] = AssetCheckEvaluationTargetMaterializationData(
+                    storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+                )
+        if not found.has_more:
+            break
+        cursor = found.cursor
+    return targets
 
 
 def _evaluation(
@@ -170,18 +194,24 @@ def check_specs(asset: str, blocking: Mapping[str, str], warning: Mapping[str, s
     ]
 
 
-def describe(table: Table, rows: pl.DataFrame, where: str, **facts: Any) -> dict[str, Any]:
-    """Describe a day's rows: how many, control totals of every money column, where they lie, and their schema."""
-    # Windows overlap: of a table over windows, the day's own one adds up to something.
-    added = rows.filter(window_days=1) if "window_days" in rows.columns else rows
-    totals = {
-        f"sum_of_{name}": f"{added[name].sum() or 0:,.2f}" for name, dtype in table.schema.items() if dtype.is_decimal()
-    }
+def by_day(totals: pl.DataFrame) -> Mapping[date, Mapping[str, Any]]:
+    """Look up rows with one `date` each by it; a day without a row gives an empty one."""
+    return defaultdict(dict, {row["date"]: row for row in totals.iter_rows(named=True)})
+
+
+def describe(table: Table, totals: Mapping[str, Any], where: str, **facts: Any) -> dict[str, Any]:
+    """Describe a day of a table: how many rows, control totals of every money column, where they lie.
+
+    Args:
+        table: The table.
+        totals: The day's row of `transforms.totals.total_days`.
+        where: Where the rows lie.
+        facts: What else there is to tell.
+    """
     return {
-        "dagster/partition_row_count": rows.height,
-        **totals,
+        "dagster/partition_row_count": totals.get("rows", 0),
+        **{f"sum_of_{name}": f"{totals.get(name) or 0:,.2f}" for name in money_columns(table)},
         "stored_in": dg.MetadataValue.path(where),
-        "dagster/column_schema": column_schema(table),
         **facts,
     }
 

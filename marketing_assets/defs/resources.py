@@ -6,6 +6,9 @@ from urllib.parse import quote
 
 import dagster as dg
 
+from marketing_assets.defs.event_log import keep_connections
+from marketing_assets.engines import Engine
+from marketing_assets.engines.embedded import EmbeddedEngine
 from marketing_assets.settings import Settings, load_settings
 from marketing_assets.storage.lake import Lake
 from marketing_assets.storage.places import Place, open_place
@@ -19,6 +22,11 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     step first asks, and then all missing settings are named at once.
     """
 
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Make Dagster's storage quick for the process of a run."""
+        if context.instance is not None:
+            keep_connections(context.instance)
+
     @cached_property
     def settings(self) -> Settings:
         """Every setting; raises `SettingsError` when one is missing or unreadable."""
@@ -28,6 +36,15 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     def lake(self) -> Lake:
         """The lake at LAKE_URI."""
         return Lake(open_place(self.settings.lake_uri))
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine that MARKETING_ENGINE names."""
+        if self.settings.marketing_engine == "polars":
+            return EmbeddedEngine(self.lake)
+        from marketing_assets.engines.spark import SparkEngine
+
+        return SparkEngine(self.lake, self.settings.spark_master, self.settings.spark_remote)
 
     @cached_property
     def warehouse(self) -> Warehouse:

@@ -116,9 +116,8 @@ def prune_lake(place: Place, before: date, dry_run: bool = False) -> int:
     """
     keys = place.keys()
     expired = [key for key in keys if _ends_before(key, before)]
-    if not dry_run:
-        for key in expired:
-            place.delete(key)
+    for folder in sorted({key.rpartition("/")[0] for key in expired}) if not dry_run else []:
+        place.remove(folder)
     return len(expired)
 
 

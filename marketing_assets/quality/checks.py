@@ -12,14 +12,14 @@ from typing import Any
 import polars as pl
 
 from marketing_assets.channels import UNATTRIBUTED
+from marketing_assets.quality.findings import MOST_LISTED, Finding
 from marketing_assets.quality.validation import SuiteResult
+from marketing_assets.transforms.cleaning import RETURN
+from marketing_assets.transforms.totals import SOURCE_TOTALS
 
-_MOST_LISTED = 20
 _MOST_KEYS = 5
 _KEY_COLUMNS = ("campaign_id", "customer_id", "order_id", "line_number")
 _WARN_ABOVE_PERCENT = 1.0
-RETURN = "negative_revenue"
-"""The reason of rows that are returns: nothing is wrong with them, they are just not sales."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,12 @@ def judge_quarantine(
     validated: int,
     quarantined: Mapping[str, int],
     most_percent: float,
-    rows: Sequence[Mapping[str, str | int]] = (),
+    unusable_rows: Sequence[Mapping[str, str | int]] = (),
 ) -> CheckOutcome:
     """Prove that rows in = validated + quarantined, and hold the share of unusable rows against the limits.
 
-    Returns are left out of the share, above and below the line: a busy day of returns is not bad data. `rows` tell
-    where the unusable rows stand; the first of them are shown.
+    Returns are left out of the share, above and below the line: a busy day of returns is not bad data.
+    `unusable_rows` tell where the first unusable rows stand.
     """
     returns = quarantined.get(RETURN, 0)
     unusable, judged = sum(quarantined.values()) - returns, rows_in - returns
@@ -125,7 +125,7 @@ def judge_quarantine(
         blocks,
         summary,
         facts,
-        rows[:_MOST_LISTED],
+        unusable_rows,
     )
 
 
@@ -139,13 +139,11 @@ def judge_sales_reported(day: date, reported: bool) -> CheckOutcome:
     return CheckOutcome("sales_reported", passed=reported, blocks=False, summary=summary)
 
 
-def judge_unattributed_ads(ads: pl.DataFrame) -> CheckOutcome:
+def judge_unattributed_ads(lost: Finding) -> CheckOutcome:
     """Warn about campaigns without a channel, with their spend."""
-    lost = ads.filter(pl.col("acquisition_channel") == UNATTRIBUTED).sort("cost", descending=True)
-    spend = lost["cost"].sum() or Decimal(0)
     summary = (
-        f"{lost.height} of {ads.height} campaigns have no channel; their spend of {spend:.2f} counts as {UNATTRIBUTED}."
-        + (" Add a line to CAMPAIGN_CHANNELS_CSV." if lost.height else "")
+        f"{lost.count} of {lost.of} campaigns have no channel; their spend of {lost.amount:.2f} counts as "
+        f"{UNATTRIBUTED}." + (" Add a line to CAMPAIGN_CHANNELS_CSV." if lost.count else "")
     )
     table = [
         {
@@ -153,36 +151,29 @@ def judge_unattributed_ads(ads: pl.DataFrame) -> CheckOutcome:
             "campaign_name": row["campaign_name"] or "",
             "cost": f"{row['cost']:.2f}",
         }
-        for row in lost.head(_MOST_LISTED).iter_rows(named=True)
+        for row in lost.rows
     ]
-    facts: dict[str, str | int | float] = {"campaigns": lost.height, "spend": f"{spend:.2f}"}
-    return CheckOutcome("unattributed", lost.is_empty(), blocks=False, summary=summary, facts=facts, table=table)
+    facts: dict[str, str | int | float] = {"campaigns": lost.count, "spend": f"{lost.amount:.2f}"}
+    return CheckOutcome("unattributed", not lost.count, blocks=False, summary=summary, facts=facts, table=table)
 
 
-def judge_unattributed_customers(customers: pl.DataFrame) -> CheckOutcome:
+def judge_unattributed_customers(lost: Finding) -> CheckOutcome:
     """Warn about customers without a channel."""
-    lost = customers.filter(pl.col("acquisition_channel").is_null())
-    summary = (
-        f"{lost.height} of {customers.height} customers have no channel; their figures count as {UNATTRIBUTED}."
-        + (" Fill customers.acquisition_channel in the CRM." if lost.height else "")
+    summary = f"{lost.count} of {lost.of} customers have no channel; their figures count as {UNATTRIBUTED}." + (
+        " Fill customers.acquisition_channel in the CRM." if lost.count else ""
     )
-    table = [{"customer_id": str(key)} for key in lost["customer_id"].head(_MOST_LISTED)]
-    facts = {"customers": lost.height}
-    return CheckOutcome("unattributed", lost.is_empty(), blocks=False, summary=summary, facts=facts, table=table)
+    table = [{"customer_id": str(row["customer_id"])} for row in lost.rows]
+    facts = {"customers": lost.count}
+    return CheckOutcome("unattributed", not lost.count, blocks=False, summary=summary, facts=facts, table=table)
 
 
-def judge_repeated_orders(sales: pl.DataFrame, earlier_months: pl.DataFrame) -> CheckOutcome:
+def judge_repeated_orders(repeated: Finding) -> CheckOutcome:
     """Warn about order ids that the month before has too: the same sale may count twice."""
-    repeated = sales.join(earlier_months.select("order_id"), on="order_id", how="semi").sort("line_number")
-    summary = f"{repeated.height} of {sales.height} order ids stand in the file of the month before too." + (
-        " Both are counted: check whether the sales department carried orders over." if repeated.height else ""
+    summary = f"{repeated.count} of {repeated.of} order ids stand in the file of the month before too." + (
+        " Both are counted: check whether the sales department carried orders over." if repeated.count else ""
     )
-    table = [
-        {"order_id": row["order_id"], "line_number": row["line_number"]}
-        for row in repeated.head(_MOST_LISTED).iter_rows(named=True)
-    ]
-    facts = {"orders": repeated.height}
-    return CheckOutcome("repeated_orders", repeated.is_empty(), blocks=False, summary=summary, facts=facts, table=table)
+    facts = {"orders": repeated.count}
+    return CheckOutcome("repeated_orders", not repeated.count, False, summary, facts, repeated.rows)
 
 
 def judge_undated_rows(undated: pl.DataFrame, file_name: str, place: str) -> CheckOutcome:
@@ -194,31 +185,25 @@ def judge_undated_rows(undated: pl.DataFrame, file_name: str, place: str) -> Che
     )
     table = [
         {"line_number": row["line_number"], "reason": row["reason"], "order_date": row["order_date"] or ""}
-        for row in undated.head(_MOST_LISTED).iter_rows(named=True)
+        for row in undated.head(MOST_LISTED).iter_rows(named=True)
     ]
     return CheckOutcome("undated_rows", undated.is_empty(), blocks=False, summary=summary, facts=reasons, table=table)
 
 
-def judge_reconciliation(
-    merged: pl.DataFrame, ads: pl.DataFrame, customers: pl.DataFrame, sales: pl.DataFrame, day: date
-) -> CheckOutcome:
+def judge_reconciliation(merged: pl.DataFrame, sources: Mapping[str, Any]) -> CheckOutcome:
     """Hold one day's mart against its sources: ad cost and revenue to the cent, new customers to the head.
 
     Where sources have fractions of a cent, each channel's rounding may add half a cent to the difference.
+
+    Args:
+        merged: The day's CHANNEL_MERGED rows.
+        sources: The day's row of `transforms.channels.total_sources`.
     """
-    pairs: list[tuple[str, Any, Any, Any]] = [
-        ("ad_cost", merged["ad_cost"].sum(), ads["cost"].sum(), _rounding(ads["cost"], merged.height)),
-        (
-            "period_revenue",
-            merged["period_revenue"].sum(),
-            sales["revenue"].sum(),
-            _rounding(sales["revenue"], merged.height),
-        ),
-        ("period_orders", merged["period_orders"].sum(), sales.height, 0),
-        ("impressions", merged["impressions"].sum(), ads["impressions"].sum(), 0),
-        ("clicks", merged["clicks"].sum(), ads["clicks"].sum(), 0),
-        ("new_customers", merged["new_customers"].sum(), customers.filter(pl.col("acquisition_date") == day).height, 0),
-    ]
+    rounding = {
+        figure: Decimal("0.005") * merged.height if sources[f"{figure}_fractions"] else Decimal(0)
+        for figure in ("ad_cost", "period_revenue")
+    }
+    pairs = [(figure, merged[figure].sum(), sources[figure], rounding.get(figure, 0)) for figure in SOURCE_TOTALS]
     table = [
         {"figure": name, "mart": str(mart), "sources": str(source), "difference": str(mart - source)}
         for name, mart, source, _ in pairs
@@ -233,21 +218,15 @@ def judge_reconciliation(
     return CheckOutcome("reconciles", passed=not broken, blocks=True, summary=summary, table=table)
 
 
-def judge_unknown_customers(sales: pl.DataFrame, customers: pl.DataFrame) -> CheckOutcome:
+def judge_unknown_customers(lost: Finding) -> CheckOutcome:
     """Warn about orders of customers whom the CRM does not know, with their revenue."""
-    lost = sales.join(customers.select("customer_id"), on="customer_id", how="anti").sort("line_number")
-    revenue = lost["revenue"].sum() or Decimal(0)
     summary = (
-        f"{lost.height} of {sales.height} orders are of customers whom the CRM does not know; their revenue of "
-        f"{revenue:.2f} counts as {UNATTRIBUTED}."
-        + (" Do customer ids have the same form in CRM and sales files (leading zeros, case)?" if lost.height else "")
+        f"{lost.count} of {lost.of} orders are of customers whom the CRM does not know; their revenue of "
+        f"{lost.amount:.2f} counts as {UNATTRIBUTED}."
+        + (" Do customer ids have the same form in CRM and sales files (leading zeros, case)?" if lost.count else "")
     )
-    table = [
-        {"order_id": row["order_id"], "customer_id": row["customer_id"], "line_number": row["line_number"]}
-        for row in lost.head(_MOST_LISTED).iter_rows(named=True)
-    ]
-    facts: dict[str, str | int | float] = {"orders": lost.height, "revenue": f"{revenue:.2f}"}
-    return CheckOutcome("unknown_customers", lost.is_empty(), blocks=False, summary=summary, facts=facts, table=table)
+    facts: dict[str, str | int | float] = {"orders": lost.count, "revenue": f"{lost.amount:.2f}"}
+    return CheckOutcome("unknown_customers", not lost.count, False, summary, facts, lost.rows)
 
 
 def judge_windows(day: date, covered: Sequence[date], first_day: date, longest: int) -> CheckOutcome:
@@ -261,11 +240,6 @@ def judge_windows(day: date, covered: Sequence[date], first_day: date, longest: 
     return CheckOutcome(
         "window_complete", passed=not missing, blocks=False, summary=summary, facts={"days_missing": len(missing)}
     )
-
-
-def _rounding(money: pl.Series, channels: int) -> Decimal:
-    """Return the most that rounding each channel to the cent can change: nothing where money is in whole cents."""
-    return Decimal(0) if (money.round(2) == money).all() else Decimal("0.005") * channels
 
 
 def _ranges(days: Sequence[date]) -> str:

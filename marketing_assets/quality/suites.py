@@ -5,7 +5,7 @@ Existence, nulls and uniqueness are critical: without them the figures would be 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from marketing_assets.channels import KNOWN_CHANNELS
@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
 
 Severity = Literal["critical", "warning"]
-Kind = Literal["exists", "not_null", "unique", "between", "in_set", "pair_at_least", "quantile_at_most"]
+Kind = Literal[
+    "exists", "not_null", "unique", "unique_together", "between", "in_set", "pair_at_least", "quantile_at_most"
+]
 
 GX_TYPES: dict[Kind, str] = {
     "exists": "expect_column_to_exist",
     "not_null": "expect_column_values_to_not_be_null",
     "unique": "expect_column_values_to_be_unique",
+    "unique_together": "expect_compound_columns_to_be_unique",
     "between": "expect_column_values_to_be_between",
     "in_set": "expect_column_values_to_be_in_set",
     "pair_at_least": "expect_column_pair_values_a_to_be_greater_than_b",
@@ -28,7 +31,8 @@ GX_TYPES: dict[Kind, str] = {
 """The Great Expectations type that judges each kind."""
 
 
-_MEASURING: tuple[Kind, ...] = ("between", "pair_at_least", "quantile_at_most")
+MEASURING: tuple[Kind, ...] = ("between", "pair_at_least", "quantile_at_most")
+"""The kinds that ask how large numbers are."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class Expectation:
     Attributes:
         name: What must hold, as a person reads it; unique within the suite.
         kind: How it is judged.
-        columns: The columns that are judged; two for a pair (the first is expected to be at least the second).
+        columns: The columns that are judged; two for a pair (the first is expected to be at least the second),
+            any number for those whose values are unique together.
         severity: `critical` keeps the data from being published, `warning` lets it pass and tells.
         minimum: Least value allowed, itself included; None: no limit.
         maximum: Greatest value allowed, itself included; None: no limit.
@@ -60,6 +65,12 @@ class Expectation:
         """The Great Expectations type, such as `expect_column_to_exist`."""
         return GX_TYPES[self.kind]
 
+    def within_days(self) -> "Expectation":
+        """Say the same of rows of several days, told apart by `date`: what is unique comes once on each."""
+        if self.kind != "unique":
+            return self
+        return replace(self, kind="unique_together", columns=("date", *self.columns))
+
 
 @dataclass(frozen=True)
 class Suite:
@@ -78,7 +89,7 @@ class Suite:
     @property
     def measures(self) -> list[str]:
         """The columns that are judged by how large their numbers are."""
-        measuring = (expectation for expectation in self.expectations if expectation.kind in _MEASURING)
+        measuring = (expectation for expectation in self.expectations if expectation.kind in MEASURING)
         return list(dict.fromkeys(column for expectation in measuring for column in expectation.columns))
 
 
@@ -183,6 +194,8 @@ def build_gx_suite(name: str, expectations: Iterable[Expectation]) -> "Expectati
 def _gx_arguments(expectation: Expectation) -> dict[str, Any]:
     if expectation.kind == "pair_at_least":
         return _gx_pair_arguments(*expectation.columns)
+    if expectation.kind == "unique_together":
+        return {"column_list": list(expectation.columns), "ignore_row_if": "any_value_is_missing"}
     arguments: dict[str, Any] = {"column": expectation.columns[0]}
     match expectation.kind:
         case "between":

@@ -1,29 +1,36 @@
-"""Running a suite: what Great Expectations judges, and the rows behind each line that fails.
+"""Running a suite on many days at once: one result a day, just as if the day had been judged alone.
 
-Great Expectations says whether a line holds. Which rows break it is found here in Polars, for lines that fail only:
-asked for row keys, Great Expectations would return every bad row of a large table.
+Great Expectations judges the rows of all days together. Of a line that all rows meet, that settles every day. Of one
+that some rows break, these are counted by day; when they add up to what Great Expectations counted, every day has its
+result. What cannot be settled so is judged day by day.
 """
 
 import math
-import os
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import date
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, TypeAlias
 
-import polars as pl
-import polars.selectors as cs
+import narwhals as nw
+from narwhals.typing import IntoFrame
 
 from marketing_assets.errors import PermanentError
-from marketing_assets.quality.suites import SUITES, Expectation, Severity, Suite, build_gx_suite
-
-if TYPE_CHECKING:
-    from great_expectations.core import ExpectationValidationResult
-    from great_expectations.datasource.fluent.interfaces import Batch
+from marketing_assets.quality.breaches import (
+    PLACE,
+    Breach,
+    count_breaches,
+    count_judged,
+    count_rows,
+    find_breaches,
+    find_quantiles,
+)
+from marketing_assets.quality.judging import Frame, Verdict, judge, judge_days_apart, judge_in_batches
+from marketing_assets.quality.suites import MEASURING, SUITES, Expectation, Severity, Suite
 
 Status = Literal["passed", "failed", "skipped", "error"]
 
-_MOST_KEYS = 5
 _MOST_VALUES = 3
 _LONGEST_VALUE = 80
 _LONGEST_MESSAGE = 300
@@ -108,18 +115,22 @@ class SuiteResult:
         return cls(data["source"], tuple(ExpectationResult.from_dict(result) for result in data["results"]))
 
 
-def validate(source: str, table: pl.DataFrame) -> SuiteResult:
-    """Hold one day's validated table against its source's suite.
+def validate_days(source: str, rows: IntoFrame, days: Sequence[date]) -> dict[date, SuiteResult]:
+    """Hold the validated rows of some days against their source's suite.
 
     Nulls are as Great Expectations treats them: they break `not_null`, and otherwise only a quantile of nothing else.
-    A table without rows passes all but the existence of its columns.
+    A day without rows passes all but the existence of its columns.
 
     Args:
         source: `ads`, `crm` or `sales`.
-        table: Rows of `validated_ads`, `validated_crm` or `validated_sales`, at their grain; money as decimals.
+        rows: Rows of `validated_ads`, `validated_crm` or `validated_sales`, at their grain, with their `date`; money
+            as decimals. A Polars frame is judged in memory, a PySpark one (classic or Connect) on Spark.
+        days: The days to judge; rows of other days are left alone.
 
     Returns:
-        One result per expectation, in the order of the suite. Data that break a suite raise nothing.
+        For each of the days one result per expectation, in the order of the suite: the same as if the day had been
+        judged alone. Data that break a suite raise nothing. Rows on Spark have no order: the failing rows that a
+        result points at are the first by their key.
 
     Raises:
         PermanentError: there is no suite for the source.
@@ -127,114 +138,223 @@ def validate(source: str, table: pl.DataFrame) -> SuiteResult:
     if source not in SUITES:
         raise PermanentError(f"Expected a source with a suite ({', '.join(SUITES)}), found {source!r}.")
     suite = SUITES[source]
-    judged = _judged_columns(suite, table)
-    results = {result.name: result for result in _unjudged(suite, judged)}
-    to_judge = [expectation for expectation in suite.expectations if expectation.name not in results]
-    for expectation, verdict in _judge(suite, to_judge, judged):
-        results[expectation.name] = _read_verdict(expectation, verdict, judged, suite.key)
-    return SuiteResult(source, tuple(results[expectation.name] for expectation in suite.expectations))
+    with _open_rows(suite, rows, days) as judged:
+        lines = _judge_lines(suite, judged)
+    return {day: SuiteResult(source, tuple(lines[line.name][day] for line in suite.expectations)) for day in days}
 
 
-def _judged_columns(suite: Suite, table: pl.DataFrame) -> pl.DataFrame:
-    """Cut the table to the suite's columns, measures as floats: both judges must see the very same values.
+@dataclass(frozen=True)
+class _Rows:
+    """Rows to be judged: their frame, the days they may have, how many each day has, and the column with their keys."""
+
+    frame: Frame
+    days: Sequence[date]
+    sizes: Mapping[date, int]
+    key: str
+
+    def of(self, days: Sequence[date]) -> "_Rows":
+        """Cut out the rows of some of the days."""
+        sizes = {day: size for day, size in self.sizes.items() if day in days}
+        return _Rows(self.frame.filter(nw.col("date").is_in(days)), days, sizes, self.key)
+
+    @property
+    def schema(self) -> nw.Schema:
+        return self.frame.collect_schema()
+
+
+_ByLine: TypeAlias = dict[str, dict[date, ExpectationResult]]
+
+_NO_BREACH = Breach()
+
+
+@contextmanager
+def _open_rows(suite: Suite, native: IntoFrame, days: Sequence[date]) -> Iterator[_Rows]:
+    """Cut the rows to the days and the suite's columns, measures as floats: both judges must see the very same values.
 
     Great Expectations is several times slower on decimals. Floats serve the verdict only; no sum is made of them.
     """
-    measures = cs.numeric() & cs.by_name(suite.measures, require_all=False)
-    present = table.select(column for column in suite.columns if column in table.columns)
-    return present.with_columns(measures.cast(pl.Float64).fill_nan(None))
+    frame = nw.from_native(native).lazy()
+    schema = frame.collect_schema()
+    present = [column for column in suite.columns if column in schema]
+    measures = [column for column in suite.measures if column in schema and schema[column].is_numeric()]
+    judged = (
+        frame.filter(nw.col("date").is_in(days))
+        .select("date", *present)
+        .with_columns(nw.col(column).cast(nw.Float64).fill_nan(None) for column in measures)
+    )
+    if not frame.implementation.is_spark_like():
+        table = judged.collect().with_row_index(PLACE)
+        yield _Rows(table, days, count_rows(table), suite.key)
+        return
+    key = nw.col(suite.key).cast(nw.String).fill_null("null") if suite.key in present else nw.lit("")
+    # Spark would compute the rows anew for every question that is asked of them.
+    native_frame: Any = judged.with_columns(key.alias(PLACE)).to_native()
+    kept = native_frame.persist()
+    try:
+        yield _Rows(nw.from_native(kept), days, count_rows(nw.from_native(kept)), suite.key)
+    finally:
+        kept.unpersist()
 
 
-def _unjudged(suite: Suite, table: pl.DataFrame) -> Iterable[ExpectationResult]:
-    """Settle what there is nothing to judge by: a column whose absence another line tells, or no rows at all."""
-    told_missing = {
-        expectation.columns[0]
-        for expectation in suite.expectations
-        if expectation.kind == "exists" and expectation.columns[0] not in table.columns
+def _judge_lines(suite: Suite, rows: _Rows) -> _ByLine:
+    """Judge every line of a suite on every day."""
+    lines = _skip_told_missing(suite, rows)
+    left = [line for line in suite.expectations if line.name not in lines]
+    lines |= _judge_together([line for line in left if _adds_up(line, rows.schema)], rows)
+    for line in left:
+        if line.kind == "quantile_at_most" and _has_measures(line, rows.schema):
+            lines[line.name] = _judge_quantile(line, rows)
+    left = [line for line in left if line.name not in lines]
+    alone = {day: _judge_alone(left, rows.of([day])) for day in rows.days} if left else {}
+    return lines | {line.name: {day: alone[day][line.name] for day in rows.days} for line in left}
+
+
+def _skip_told_missing(suite: Suite, rows: _Rows) -> _ByLine:
+    """Skip what cannot be judged for want of a column, where another line tells that it is missing."""
+    told = {
+        line.columns[0] for line in suite.expectations if line.kind == "exists" and line.columns[0] not in rows.schema
     }
-    for expectation in suite.expectations:
-        if expectation.kind == "exists":
-            continue
-        missing = [column for column in expectation.columns if column in told_missing]
-        if missing:
-            yield _result(expectation, "skipped", f"no column {', '.join(missing)}")
-        elif table.is_empty() and set(expectation.columns) <= set(table.columns):
-            yield _result(expectation, "passed", "no rows")
+    return {
+        line.name: dict.fromkeys(rows.days, _result(line, "skipped", f"no column {', '.join(missing)}"))
+        for line in suite.expectations
+        if line.kind != "exists" and (missing := [column for column in line.columns if column in told])
+    }
 
 
-def _judge(
-    suite: Suite, expectations: list[Expectation], table: pl.DataFrame
-) -> list[tuple[Expectation, "ExpectationValidationResult"]]:
-    """Let Great Expectations judge; every expectation comes back with its verdict."""
-    batch = _quiet_batch(suite.source, table)
-    report = batch.validate(build_gx_suite(suite.source, expectations), result_format="BASIC")
-    verdicts = {verdict["expectation_config"]["meta"]["name"]: verdict for verdict in report.results}
-    return [(expectation, verdicts[expectation.name]) for expectation in expectations]
+def _has_measures(line: Expectation, schema: nw.Schema) -> bool:
+    return all(column in schema and schema[column].is_numeric() for column in line.columns)
 
 
-def _quiet_batch(name: str, table: pl.DataFrame) -> "Batch":
-    """Hand the table over in memory. Each validation has a context of its own: they cannot be shared by threads."""
-    # Set first: versions that send usage statistics decide by it when they are imported.
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    from great_expectations import get_context
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
-    context = get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    asset = context.data_sources.add_pandas(name).add_dataframe_asset(name)
-    return asset.add_batch_definition_whole_dataframe(name).get_batch({"dataframe": table.to_pandas()})
+def _adds_up(line: Expectation, schema: nw.Schema) -> bool:
+    """Tell whether what breaks a line on several days is what breaks it on each of them, and can be counted here."""
+    if line.kind in {"exists", "quantile_at_most"}:
+        return line.kind == "exists"
+    return _has_measures(line, schema) if line.kind in MEASURING else set(line.columns) <= set(schema)
 
 
-def _read_verdict(
-    expectation: Expectation, verdict: "ExpectationValidationResult", table: pl.DataFrame, key: str
-) -> ExpectationResult:
-    exception = _first_exception(verdict.exception_info)
-    if exception is not None:
-        return _result(expectation, "error", "not judged", message=exception)
-    observed = _describe_observed(expectation, bool(verdict.success), verdict.result)
-    if verdict.success:
-        return _result(expectation, "passed", observed)
-    failing = _failing_rows(expectation, table)
-    return _result(
-        expectation,
-        "failed",
-        observed,
-        failing_rows=failing.height,
-        sample_keys=_sample_keys(failing, key),
-    )
+def _judge_together(lines: Sequence[Expectation], rows: _Rows) -> _ByLine:
+    """Judge lines on all days at once; those are left out that raise, or break on other rows than are counted here."""
+    asked = [line for line in lines if line.kind == "exists" or rows.sizes]
+    verdicts = judge_in_batches(rows.frame, [line.within_days() if len(rows.sizes) > 1 else line for line in asked])
+    judged = [line for line in lines if not any(verdict.exception for verdict in verdicts.get(line.name, ()))]
+    results = {
+        line.name: dict.fromkeys(rows.days, _read_verdict(line, verdicts[line.name][0], _NO_BREACH))
+        for line in judged
+        if line.kind == "exists"
+    }
+    counted = [line for line in judged if line.kind != "exists"]
+    unexpected = {
+        line.name: sum(verdict.result["unexpected_count"] for verdict in verdicts.get(line.name, ()))
+        for line in counted
+    }
+    breaches = count_breaches(rows.frame, [line for line in counted if unexpected[line.name]])
+    sizes = count_judged(rows.frame, [line for line in counted if line.kind == "pair_at_least"])
+    for line in counted:
+        failing = breaches.get(line.name, {})
+        if sum(failing.values()) == unexpected[line.name]:
+            results[line.name] = _share_out(line, rows, sizes.get(line.name, rows.sizes), failing)
+    return results
 
 
-def _result(expectation: Expectation, status: Status, observed: str, **rest: Any) -> ExpectationResult:
-    return ExpectationResult(
-        expectation.name,
-        expectation.gx_type,
-        expectation.columns,
-        expectation.severity,
-        status,
-        observed,
-        **rest,
-    )
+def _share_out(
+    line: Expectation, rows: _Rows, judged: Mapping[date, int], failing: Mapping[date, int]
+) -> dict[date, ExpectationResult]:
+    """Give every day its share of what all days together were judged by: rows judged, and rows that fail."""
+    breaches = find_breaches(rows.frame, line, rows.key, failing) if failing else {}
+    results = {}
+    for day in rows.days:
+        breach = breaches.get(day, _NO_BREACH)
+        observed = _describe_rows(line, breach.rows, judged.get(day, 0), breach.values)
+        told = _fail(line, observed, breach) if breach.rows else _result(line, "passed", observed)
+        results[day] = told if day in rows.sizes else _no_rows(line)
+    return results
 
 
-def _first_exception(info: dict[str, Any]) -> str | None:
-    """Find the first line of what was raised; Great Expectations files it plainly or under the metric that raised."""
-    for entry in (info, *info.values()):
-        if isinstance(entry, dict) and entry.get("raised_exception"):
-            lines = str(entry.get("exception_message") or "").strip().splitlines()
-            return _shorten(lines[0] if lines else "an exception without a message", _LONGEST_MESSAGE)
-    return None
+def _judge_quantile(line: Expectation, rows: _Rows) -> dict[date, ExpectationResult]:
+    """Judge a quantile, which does not add up over days, of each day by itself."""
+    if not isinstance(rows.frame, nw.DataFrame):
+        return _judge_quantile_on_spark(line, rows)
+    verdicts = judge_days_apart(rows.frame, line, rows.sizes)
+    breaches = _find_breaches(line, rows.of([day for day, verdict in verdicts.items() if not verdict.success]))
+    return {
+        day: _read_verdict(line, verdicts[day], breaches.get(day, _NO_BREACH)) if day in verdicts else _no_rows(line)
+        for day in rows.days
+    }
 
 
-def _describe_observed(expectation: Expectation, success: bool, result: dict[str, Any]) -> str:
-    match expectation.kind:
+def _judge_quantile_on_spark(line: Expectation, rows: _Rows) -> dict[date, ExpectationResult]:
+    """Judge a quantile of each day that can fail: a call for a day takes Spark half a second.
+
+    A day that has values, but none above the limit, passes for certain.
+    """
+    above = count_breaches(rows.frame, [line])[line.name]
+    values = find_quantiles(rows.frame, line)
+    return {
+        day: _result(line, "passed", _value_text(values[day]))
+        if day in values and not above[day]
+        else _judge_alone([line], rows.of([day]))[line.name]
+        for day in rows.days
+    }
+
+
+def _judge_alone(lines: Sequence[Expectation], rows: _Rows) -> dict[str, ExpectationResult]:
+    """Judge lines on the rows of one day, as one batch."""
+    (day,) = rows.days
+    left = [line for line in lines if rows.sizes or not set(line.columns) <= set(rows.schema)]
+    verdicts = judge(rows.frame, left) if left else {}
+    results = {}
+    for line in lines:
+        if line not in left:
+            results[line.name] = _no_rows(line)
+        else:
+            verdict = verdicts[line.name]
+            broken = not (verdict.success or verdict.exception)
+            breach = _find_breaches(line, rows).get(day, _NO_BREACH) if broken else _NO_BREACH
+            results[line.name] = _read_verdict(line, verdict, breach)
+    return results
+
+
+def _find_breaches(line: Expectation, rows: _Rows) -> dict[date, Breach]:
+    if not rows.days:
+        return {}
+    return find_breaches(rows.frame, line, rows.key, count_breaches(rows.frame, [line])[line.name])
+
+
+def _read_verdict(line: Expectation, verdict: Verdict, breach: Breach) -> ExpectationResult:
+    if verdict.exception:
+        return _result(line, "error", "not judged", message=_shorten(verdict.exception, _LONGEST_MESSAGE))
+    observed = _describe_verdict(line, verdict)
+    return _result(line, "passed", observed) if verdict.success else _fail(line, observed, breach)
+
+
+def _fail(line: Expectation, observed: str, breach: Breach) -> ExpectationResult:
+    keys = tuple(_shorten(key, _LONGEST_VALUE) for key in breach.keys)
+    return _result(line, "failed", observed, failing_rows=breach.rows, sample_keys=keys)
+
+
+def _no_rows(line: Expectation) -> ExpectationResult:
+    return _result(line, "passed", "no rows")
+
+
+def _result(line: Expectation, status: Status, observed: str, **rest: Any) -> ExpectationResult:
+    return ExpectationResult(line.name, line.gx_type, line.columns, line.severity, status, observed, **rest)
+
+
+def _describe_verdict(line: Expectation, verdict: Verdict) -> str:
+    result = verdict.result
+    match line.kind:
         case "exists":
-            return "present" if success else "missing"
+            return "present" if verdict.success else "missing"
         case "quantile_at_most":
-            return _value_text(result["observed_value"]["values"][0])
-    count = f"{result['unexpected_count']:,} of {result['element_count']:,} rows"
-    values = [] if expectation.kind == "not_null" else result["partial_unexpected_list"]
+            (value,) = result["observed_value"]["values"]
+            return "no values" if value is None else _value_text(value)
+    return _describe_rows(line, result["unexpected_count"], result["element_count"], result["partial_unexpected_list"])
+
+
+def _describe_rows(line: Expectation, failing: int, judged: int, values: Sequence[Any]) -> str:
+    count = f"{failing:,} of {judged:,} rows"
     texts = list(dict.fromkeys(_value_text(value) for value in values))[:_MOST_VALUES]
-    return f"{count}: {', '.join(texts)}" if texts else count
+    return f"{count}: {', '.join(texts)}" if texts and line.kind != "not_null" else count
 
 
 def _value_text(value: Any) -> str:
@@ -248,36 +368,3 @@ def _value_text(value: Any) -> str:
 
 def _shorten(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def _failing_rows(expectation: Expectation, table: pl.DataFrame) -> pl.DataFrame:
-    """Select the rows that break an expectation, counted as Great Expectations counts them."""
-    if expectation.kind == "exists":
-        return table.clear()
-    return table.filter(_breach(expectation))
-
-
-def _breach(expectation: Expectation) -> pl.Expr:
-    """Say in Polars what breaks an expectation of rows; null means that the row does not."""
-    columns = [pl.col(column) for column in expectation.columns]
-    value = columns[0]
-    match expectation.kind:
-        case "not_null":
-            return value.is_null()
-        case "unique":
-            return value.is_duplicated() & value.is_not_null()
-        case "in_set":
-            return ~value.cast(pl.String).is_in(expectation.allowed)
-        case "pair_at_least":
-            greater, lesser = columns
-            return (greater >= 0) & (lesser >= 0) & (greater < lesser)
-    below = value < expectation.minimum if expectation.minimum is not None else pl.lit(False)
-    above = value > expectation.maximum if expectation.maximum is not None else pl.lit(False)
-    return below | above
-
-
-def _sample_keys(rows: pl.DataFrame, key: str) -> tuple[str, ...]:
-    if key not in rows.columns:
-        return ()
-    keys = rows[key].cast(pl.String).fill_null("null").unique(maintain_order=True).head(_MOST_KEYS)
-    return tuple(_shorten(text, _LONGEST_VALUE) for text in keys)

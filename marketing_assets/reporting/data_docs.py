@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from marketing_assets.quality.checks import RETURN, CheckOutcome
+from marketing_assets.quality.checks import CheckOutcome
 from marketing_assets.quality.record import QualityRecord
 from marketing_assets.quality.suites import SUITES
 from marketing_assets.reporting.pages import render_page
 from marketing_assets.reporting.quality_words import MEANINGS, WORDS, word_expectation, word_reason
 from marketing_assets.reporting.words import WORDS as REPORT_WORDS
 from marketing_assets.reporting.words import Language
+from marketing_assets.transforms.cleaning import RETURN
 
 Verdict = Literal["published", "warned", "blocked"]
 

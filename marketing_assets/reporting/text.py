@@ -5,12 +5,12 @@ from typing import Any
 
 from tabulate import tabulate
 
-from marketing_assets.quality.checks import RETURN
 from marketing_assets.quality.record import QualityRecord
 from marketing_assets.reporting.advice import explain, explain_caution, explain_shift
 from marketing_assets.reporting.figures import Notes, kind_of, write_figure
 from marketing_assets.reporting.report import DayReport
 from marketing_assets.reporting.words import WORDS, Language
+from marketing_assets.transforms.cleaning import RETURN
 
 CHANNEL_COLUMNS = {
     "channel": "channel",

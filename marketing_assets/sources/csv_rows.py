@@ -361,7 +361,13 @@ def _end_of_lines(data: bytes) -> int:
 
 
 def _count_lines(data: bytes) -> int:
-    breaks = data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
+    """Count the lines; many times faster than counting by `bytes.count`, which stops at every single find."""
+    codes = pl.Series(pa.Array.from_buffers(pa.uint8(), len(data), [None, pa.py_buffer(data)]))
+    feeds = codes == ord("\n")
+    returns = codes == ord("\r")
+    breaks = int(feeds.sum()) + int(returns.sum())
+    if returns.any():
+        breaks -= int((returns.head(-1) & feeds.slice(1)).sum())
     return breaks if not data or data.endswith((b"\n", b"\r")) else breaks + 1
 
 

@@ -36,10 +36,12 @@ def normalize_ids(texts: pl.Series) -> pl.Series:
     Args:
         texts: String series of ids, as read.
     """
-    if texts.str.contains(_PLAIN_ID).all(ignore_nulls=True):
+    others = (~texts.str.contains(_PLAIN_ID)).arg_true()
+    if others.is_empty():
         return texts
-    normalized = texts.str.normalize("NFKC").str.strip_chars()
-    return normalized.set(normalized == "", None)
+    normalized = texts.gather(others).str.normalize("NFKC").str.strip_chars()
+    # Scattering changes a series in place: the caller's own stays as it is.
+    return texts.clone().scatter(others, normalized.set(normalized == "", None))
 
 
 def parse_days(texts: pl.Series) -> pl.Series:
@@ -83,24 +85,15 @@ def parse_amounts(texts: pl.Series) -> pl.Series:
     plain = texts.str.contains(_PLAIN_AMOUNT)
     if plain.all(ignore_nulls=True):
         return texts.cast(MONEY)
-    frame = pl.DataFrame({"text": texts})
+    others = (~plain).arg_true()
     text = _narrow(pl.col("text"))
     digits = text.str.replace_all(r"[^0-9.]", "")
-    others = (
-        frame.filter(~plain)
-        .unique()
-        .with_columns(
-            amount=pl.when(text.str.contains(_AMOUNT))
-            .then(pl.when(text.str.contains(r"[-−▲△(]")).then("-" + digits).otherwise(digits))
-            .cast(MONEY)
-        )
+    amounts = pl.select(text=texts.gather(others)).select(
+        pl.when(text.str.contains(_AMOUNT))
+        .then(pl.when(text.str.contains(r"[-−▲△(]")).then("-" + digits).otherwise(digits))
+        .cast(MONEY)
     )
-    return (
-        frame.join(others, on="text", how="left", maintain_order="left")
-        .select(pl.when(plain).then(pl.col("text")).cast(MONEY).fill_null(pl.col("amount")))
-        .to_series()
-        .alias(texts.name)
-    )
+    return texts.set(~plain, None).cast(MONEY).scatter(others, amounts.to_series())
 
 
 def _narrow(text: pl.Expr) -> pl.Expr:

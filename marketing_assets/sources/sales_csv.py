@@ -1,7 +1,9 @@
 """The sales department's monthly CSV: `sales_YYYY-MM.csv`, read whole, typed, and judged by file and by day."""
 
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -34,10 +36,11 @@ class SalesMonth:
 
     Attributes:
         file_name: name of the file, `sales_YYYY-MM.csv`.
-        rows: the rows whose date is readable and in the month, as `tables.RAW_SALES`, by line number.
+        rows: the rows whose date is readable and in the month (and one of the days asked for), as
+            `tables.RAW_SALES`, by line number.
         undated: the other rows, as `tables.UNDATED_SALES`, by line number; `reason` is `unreadable_date`,
             `outside_month`, or `wrong_field_count` (more fields than the header, so that any may be shifted).
-        last_day: latest day in `rows`; None without any.
+        last_day: latest day of the month that a row is dated, whichever days were asked for; None without any.
         next_month_exists: whether the next month's file is there, so that this one is closed.
     """
 
@@ -55,16 +58,46 @@ class SalesMonth:
         """
         return self.next_month_exists or (self.last_day is not None and day <= self.last_day)
 
+    def of_day(self, day: date) -> pl.DataFrame:
+        """Return the rows of a day, as `tables.RAW_SALES`, by line number."""
+        # By a mask: given an expression, Polars first copies all the month's batches into one piece, day after day.
+        return self.rows.filter(self.rows["date"] == day).rechunk()
 
-def read_month(place: Place, month: date) -> SalesMonth:
-    """Read the sales file of a month.
 
-    Takes what `csv_rows.read_batches` takes for CSV, and what `japanese_text` reads for dates and amounts. Reading
-    takes the whole file; a header without rows is no error (the first day of a month).
+@dataclass(frozen=True)
+class _Batch:
+    """What is kept of a batch of the month's rows.
+
+    Attributes:
+        rows: the rows of the days asked for, parsed, with `order_hash`.
+        undated: the rows of no day, with `reason`.
+        row_count: number of all rows.
+        last_day: latest day of the month; None without any.
+        order_hashes: hashes of the order ids of all usable rows, of other days too.
+        orders: the same rows' `line_number`, `date` and `parsed_order_id`, compressed: of a few batches only are they
+            ever looked at.
+    """
+
+    rows: pl.DataFrame
+    undated: pl.DataFrame
+    row_count: int
+    last_day: date | None
+    order_hashes: pl.Series
+    orders: bytes
+
+
+def read_month(place: Place, month: date, days: Collection[date] | None = None) -> SalesMonth:
+    """Read the sales file of a month, or of it only some days.
+
+    Takes what `csv_rows.read_batches` takes for CSV, and what `japanese_text` reads for dates and amounts. The whole
+    file is read and judged in any case; a header without rows is no error (the first day of a month). Memory grows
+    with the rows that are returned; of a row of another day about 15 bytes are kept, by which repeats are found.
 
     Args:
         place: folder or S3 prefix of the monthly files.
         month: any day of the month.
+        days: the days whose rows are wanted; None for all. Everything but `rows` is the same for any days, and so is
+            `repeats_line` of the rows that are returned.
 
     Raises:
         SourceNotReadyError: there is no file of the month.
@@ -76,18 +109,17 @@ def read_month(place: Place, month: date) -> SalesMonth:
     next_month = (month + timedelta(days=31)).replace(day=1)
     file_name = _file_name(month)
     with _readable(place, file_name) as file:
-        parts, undated = _read_parts(file, place.uri(file_name), month)
+        batches = [_judge(rows, month, days) for rows in _read_ahead(read_batches(file, place.uri(file_name), HEADERS))]
         next_month_exists = place.exists(_file_name(next_month))
-    _refuse_unreadable_dates(undated, sum(part.height for part in parts), place.uri(file_name))
-    repeats = _find_repeats(pl.concat(parts))
-    # Part by part: a column added to the whole would make Polars copy all the others into one piece.
-    rows = pl.concat(_finish(part, repeats, file_name) for part in parts)
-    last_day = rows["date"].max()
+    undated = pl.concat(batch.undated for batch in batches)
+    _refuse_unreadable_dates(undated, sum(batch.row_count for batch in batches), place.uri(file_name))
+    repeats = _find_repeats(batches)
     return SalesMonth(
         file_name=file_name,
-        rows=rows,
+        # Batch by batch: a column added to the whole would make Polars copy all the others into one piece.
+        rows=pl.concat(_finish(batch.rows, repeats, file_name) for batch in batches),
         undated=undated.with_columns(file_name=pl.lit(file_name)).select(UNDATED_SALES.names),
-        last_day=last_day if isinstance(last_day, date) else None,
+        last_day=max((batch.last_day for batch in batches if batch.last_day), default=None),
         next_month_exists=next_month_exists,
     )
 
@@ -128,14 +160,37 @@ def _state(file: os.stat_result) -> tuple[int, int, int]:
     return file.st_ino, file.st_size, file.st_mtime_ns
 
 
-def _read_parts(file: BinaryIO, address: str, month: date) -> tuple[list[pl.DataFrame], pl.DataFrame]:
-    """Return the month's rows in parts (with `order_hash`), and the rows of no day (with `reason`)."""
-    dated, undated = [], []
-    for batch in read_batches(file, address, HEADERS):
-        judged = batch.with_columns(date=parse_days(batch["order_date"])).with_columns(reason=_reason(month))
-        dated.append(_with_parsed(judged.filter(pl.col("reason").is_null()).drop("reason", "misfit")))
-        undated.append(_without_shifted_values(judged.filter(pl.col("reason").is_not_null())))
-    return dated, pl.concat(undated)
+def _read_ahead(batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Read the next batch while the last one is judged: each takes about as long as the other."""
+    with ThreadPoolExecutor(1, "sales-csv") as reader:
+        upcoming = reader.submit(next, batches, None)
+        while (batch := upcoming.result()) is not None:
+            upcoming = reader.submit(next, batches, None)
+            yield batch
+
+
+def _judge(rows: pl.DataFrame, month: date, days: Collection[date] | None) -> _Batch:
+    """Tell a batch's rows of the month from those of no day, and keep of both what is needed."""
+    judged = rows.with_columns(date=parse_days(rows["order_date"])).with_columns(reason=_reason(month))
+    dated = _with_parsed(judged.filter(pl.col("reason").is_null()).drop("reason", "misfit"))
+    usable = dated.filter(pl.col("order_hash").is_not_null())
+    orders = io.BytesIO()
+    usable.select("line_number", "date", "parsed_order_id").write_ipc(orders, compression="zstd")
+    last_day = dated["date"].max()
+    return _Batch(
+        rows=dated if days is None else _detach(dated.filter(pl.col("date").is_in(list(days)))),
+        undated=_detach(_without_shifted_values(judged.filter(pl.col("reason").is_not_null()))),
+        row_count=rows.height,
+        last_day=last_day if isinstance(last_day, date) else None,
+        order_hashes=usable["order_hash"],
+        orders=orders.getvalue(),
+    )
+
+
+def _detach(rows: pl.DataFrame) -> pl.DataFrame:
+    """Copy the texts of a few rows of a batch: as they are, they keep the texts of all the batch in memory."""
+    detached: pl.DataFrame = pl.from_arrow(rows.to_arrow(compat_level=pl.CompatLevel.oldest()))  # type: ignore[assignment]
+    return detached
 
 
 def _without_shifted_values(undated: pl.DataFrame) -> pl.DataFrame:
@@ -167,35 +222,38 @@ def _with_parsed(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(order_hash=pl.when(usable).then(order_id.hash()))
 
 
-def _find_repeats(rows: pl.DataFrame) -> pl.DataFrame:
+def _find_repeats(batches: Sequence[_Batch]) -> pl.DataFrame:
     """Return `line_number` and `repeats_line` of the rows that repeat one: same order id, later date or else line.
 
     Only usable rows count, so that a broken first line does not take a good second one with it. Hashes narrow the
-    rows down to the few that may repeat; among these the ids themselves decide.
+    month's rows down to the few that may repeat a row of the days asked for; among these the ids themselves decide.
     """
-    hashes = rows["order_hash"].drop_nulls().sort()
-    repeated = hashes.filter(hashes == hashes.shift()).unique()
+    hashes = pl.concat(batch.order_hashes for batch in batches).sort()
+    repeated = hashes.filter(hashes == hashes.shift()).unique().implode()
+    wanted = pl.concat(batch.rows["order_hash"] for batch in batches)
+    candidates = wanted.filter(wanted.is_in(repeated)).unique().implode()
     return (
-        rows.lazy()
-        .filter(pl.col("order_hash").is_in(repeated.implode()))
-        .select("line_number", "date", "parsed_order_id")
+        pl.concat(_read_orders(batch, candidates) for batch in batches)
         .sort("date", "line_number")
         .with_columns(repeats_line=pl.col("line_number").first().over("parsed_order_id"))
         .filter(pl.col("repeats_line") != pl.col("line_number"))
         .select("line_number", "repeats_line")
-        .collect()
     )
 
 
-def _finish(part: pl.DataFrame, repeats: pl.DataFrame, file_name: str) -> pl.DataFrame:
-    """Bring a part of the month's rows to the form of RAW_SALES."""
-    lines = part.select("line_number").join(repeats, on="line_number", how="left", maintain_order="left")
-    return part.with_columns(lines["repeats_line"], file_name=pl.lit(file_name)).select(RAW_SALES.names)
+def _read_orders(batch: _Batch, hashes: pl.Series) -> pl.DataFrame:
+    """Return a batch's orders whose hash is one of these."""
+    return pl.read_ipc(batch.orders).filter(batch.order_hashes.is_in(hashes))
 
 
-def _refuse_unreadable_dates(undated: pl.DataFrame, dated_count: int, address: str) -> None:
+def _finish(rows: pl.DataFrame, repeats: pl.DataFrame, file_name: str) -> pl.DataFrame:
+    """Bring rows of the month to the form of RAW_SALES."""
+    lines = rows.select("line_number").join(repeats, on="line_number", how="left", maintain_order="left")
+    return rows.with_columns(lines["repeats_line"], file_name=pl.lit(file_name)).select(RAW_SALES.names)
+
+
+def _refuse_unreadable_dates(undated: pl.DataFrame, row_count: int, address: str) -> None:
     """Raise if more rows than a file of this kind may have belong to no day because they cannot be read."""
-    row_count = dated_count + undated.height
     unreadable = undated.filter(pl.col("reason") != "outside_month")
     if unreadable.height <= _MOST_UNDATED * row_count:
         return

@@ -2,17 +2,18 @@
 
 import errno
 import os
+import shutil
 import tempfile
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-from marketing_assets.errors import PermanentError, TransientError
+from marketing_assets.errors import PermanentError, SettingsError, TransientError
 
 _PERMANENT_DISK_FAULTS = {
     errno.EACCES,
@@ -23,6 +24,11 @@ _PERMANENT_DISK_FAULTS = {
     errno.EISDIR,
     errno.ENAMETOOLONG,
 }
+_PART_BYTES = 16_000_000
+_PARTS_AT_ONCE = 4
+"""Objects above the first size are uploaded in parts of it, so many at the same time."""
+
+_ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
 _TRANSIENT_S3_CODES = {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "RequestTimeTooSkewed"}
 
 
@@ -33,9 +39,13 @@ class Place(ABC):
     def uri(self, key: str = "") -> str:
         """Return the address of a file (or of the place itself), as a person or a reader library takes it."""
 
-    @abstractmethod
     def exists(self, key: str) -> bool:
         """Tell whether the file is there."""
+        return bool(self.existing([key]))
+
+    @abstractmethod
+    def existing(self, keys: Collection[str]) -> set[str]:
+        """Return those of the keys whose files are there; keys of one folder cost a request or two, however many."""
 
     @abstractmethod
     def read(self, key: str) -> bytes:
@@ -46,16 +56,30 @@ class Place(ABC):
         """Write the file whole, replacing an earlier one; readers see the old bytes or the new ones, never a part."""
 
     @abstractmethod
-    def delete(self, key: str) -> None:
-        """Delete the file; one that is not there is fine."""
-
-    @abstractmethod
     def modified(self, key: str) -> datetime:
         """Return when the file was last written, in UTC; raises `FileNotFoundError` without it."""
 
     @abstractmethod
     def check_writable(self) -> None:
         """Raise `PermanentError` where files may not be written; changes nothing."""
+
+    @abstractmethod
+    def writing(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """Context manager like `write`, for a file too large for memory: gives a local file to write to.
+
+        What was written appears when the block ends well; when it raises, all is as before.
+        """
+
+    @abstractmethod
+    def move(self, source: str, target: str) -> None:
+        """Move a file of this place, replacing an earlier one; readers of the target see the old file or the new one.
+
+        Raises `FileNotFoundError` without the file.
+        """
+
+    @abstractmethod
+    def remove(self, prefix: str) -> None:
+        """Remove every file below a folder; one that is not there is removed already."""
 
     @abstractmethod
     def keys(self, prefix: str = "") -> list[str]:
@@ -76,48 +100,46 @@ class FolderPlace(Place):
         """Return the absolute path."""
         return str(self.root / key)
 
-    def exists(self, key: str) -> bool:
-        """Tell whether the file is there."""
-        return (self.root / key).is_file()
+    def existing(self, keys: Collection[str]) -> set[str]:
+        """Return those of the keys whose files are there."""
+        return {key for key in keys if (self.root / key).is_file()}
 
     def read(self, key: str) -> bytes:
         """Return the file's bytes; raises `FileNotFoundError` without the file."""
         return (self.root / key).read_bytes()
 
     def write(self, key: str, data: bytes) -> None:
+        """Write the file whole, replacing an earlier one."""
+        with self.writing(key) as file:
+            file.write(data)
+
+    @contextmanager
+    def writing(self, key: str) -> Iterator[BinaryIO]:
         """Write beside the file, then move into its place: a move within a folder is atomic."""
         path = self.root / key
         part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-        try:
+        with _disk_faults(str(path)):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with part.open("wb") as file:
-                    file.write(data)
+                    yield file
                     file.flush()
                     os.fsync(file.fileno())
                 part.replace(path)
             finally:
                 part.unlink(missing_ok=True)
-        except OSError as error:
-            if error.errno in _PERMANENT_DISK_FAULTS:
-                raise PermanentError(
-                    f"Expected to write {path}, but: {error.strerror}. Check the folder and its owner."
-                ) from error
-            raise TransientError(
-                f"Could not write {path}: {error.strerror}. Check the disk, then run again."
-            ) from error
 
-    def delete(self, key: str) -> None:
-        """Delete the file, and its folder if that is empty then."""
-        path = self.root / key
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise PermanentError(
-                f"Expected to delete {path}, but: {error.strerror}. Check the folder and its owner."
-            ) from error
-        with suppress(OSError):
-            path.parent.rmdir()
+    def move(self, source: str, target: str) -> None:
+        """Rename the file once the disk has all of it: a rename is atomic."""
+        path = self.root / target
+        with (self.root / source).open("rb") as file, _disk_faults(str(path)):
+            os.fsync(file.fileno())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (self.root / source).replace(path)
+
+    def remove(self, prefix: str) -> None:
+        """Remove the folder and all that is in it."""
+        shutil.rmtree(self.root / prefix, ignore_errors=True)
 
     def modified(self, key: str) -> datetime:
         """Return when the file was last written, in UTC; raises `FileNotFoundError` without it."""
@@ -148,10 +170,15 @@ class FolderPlace(Place):
 
 
 class S3Place(Place):
-    """Objects below a prefix of an S3 bucket; endpoint, region and credentials come from the `AWS_*` variables."""
+    """Objects below a prefix of an S3 bucket; endpoint, region and credentials come from the `AWS_*` variables.
+
+    `S3_SERVER_SIDE_ENCRYPTION` (`AES256`, `aws:kms`, `aws:kms:dsse`) and, with KMS, `S3_KMS_KEY_ID` say how S3 is to
+    encrypt what is written; without them the bucket's own default holds.
+    """
 
     def __init__(self, bucket: str, prefix: str) -> None:
         self.bucket = bucket
+        self._encryption = _encryption()
         self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._client: Any = None
 
@@ -166,6 +193,7 @@ class S3Place(Place):
             config = Config(
                 connect_timeout=10,
                 read_timeout=60,
+                max_pool_connections=32,  # several objects at once, each in several parts
                 retries={"mode": "standard", "max_attempts": 4},
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
@@ -178,12 +206,26 @@ class S3Place(Place):
         """Return the `s3://` address."""
         return f"s3://{self.bucket}/{self.prefix}{key}"
 
-    def exists(self, key: str) -> bool:
-        """Tell whether the object is there."""
-        # Asked for the object's head, S3 answers a missing bucket like a missing object.
-        with self._translated("look for", key):
-            found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix + key, MaxKeys=1)
-        return any(entry["Key"] == self.prefix + key for entry in found.get("Contents", ()))
+    def existing(self, keys: Collection[str]) -> set[str]:
+        """Return those of the keys whose objects are there: lists what lies from the first of them to the last."""
+        if not keys:
+            return set()
+        shared = os.path.commonprefix(list(keys))  # noqa: RUF071 (of texts, as S3 takes it)
+        wanted, last, found = set(keys), max(keys), set[str]()
+        # Asked for an object's head, S3 answers a missing bucket like a missing object.
+        with self._translated("look for", shared):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket,
+                Prefix=self.prefix + shared,
+                StartAfter=self.prefix + min(keys)[:-1],  # any key that comes before the first one will do
+                PaginationConfig={"PageSize": 1 if len(wanted) == 1 else 1000},
+            )
+            for page in pages:
+                listed = [entry["Key"].removeprefix(self.prefix) for entry in page.get("Contents", ())]
+                found |= wanted.intersection(listed)
+                if listed and listed[-1] >= last:
+                    break
+        return found
 
     def read(self, key: str) -> bytes:
         """Return the object's bytes; raises `FileNotFoundError` without it."""
@@ -194,12 +236,41 @@ class S3Place(Place):
     def write(self, key: str, data: bytes) -> None:
         """Write the object; S3 shows it when the whole of it has arrived."""
         with self._translated("write", key):
-            self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data)
+            self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data, **self._encryption)
 
-    def delete(self, key: str) -> None:
-        """Delete the object."""
-        with self._translated("delete", key):
-            self.client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
+    @contextmanager
+    def writing(self, key: str) -> Iterator[BinaryIO]:
+        """Gather the object in a temporary file, then upload it, in parts if it is large; S3 shows it when complete."""
+        from boto3.s3.transfer import TransferConfig
+
+        with _disk_faults(f"a temporary file for {self.uri(key)}"), tempfile.TemporaryFile() as file:
+            yield file
+            file.seek(0)
+            with self._translated("write", key):
+                self.client.upload_fileobj(
+                    file,
+                    self.bucket,
+                    self.prefix + key,
+                    ExtraArgs=self._encryption,
+                    Config=TransferConfig(
+                        multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE
+                    ),
+                )
+
+    def move(self, source: str, target: str) -> None:
+        """Copy the object within S3, which shows the copy when it is complete, then delete the first one."""
+        with self._translated("move", source):
+            origin = {"Bucket": self.bucket, "Key": self.prefix + source}
+            self.client.copy(origin, self.bucket, self.prefix + target, ExtraArgs=self._encryption)
+            self.client.delete_object(**origin)
+
+    def remove(self, prefix: str) -> None:
+        """Delete the objects, a thousand at a time."""
+        keys = self.keys(f"{prefix}/")
+        with self._translated("remove", prefix):
+            for start in range(0, len(keys), 1000):
+                listed = [{"Key": self.prefix + key} for key in keys[start : start + 1000]]
+                self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": listed, "Quiet": True})
 
     def modified(self, key: str) -> datetime:
         """Return when the object was last written, in UTC; raises `FileNotFoundError` without it."""
@@ -212,7 +283,7 @@ class S3Place(Place):
         key = ".write-check"
         target = {"Bucket": self.bucket, "Key": self.prefix + key}
         with self._translated("write", key):
-            upload = self.client.create_multipart_upload(**target)["UploadId"]
+            upload = self.client.create_multipart_upload(**target, **self._encryption)["UploadId"]
         with self._translated("take back the upload to", key):
             self.client.abort_multipart_upload(**target, UploadId=upload)
 
@@ -270,6 +341,29 @@ class S3Place(Place):
             raise PermanentError(
                 f"S3 cannot be asked to {verb} {target}: {error} Check the address and the AWS_* variables."
             ) from error
+
+
+@contextmanager
+def _disk_faults(target: str) -> Iterator[None]:
+    """Tell faults of the disk that lasts from those that pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _PERMANENT_DISK_FAULTS:
+            raise PermanentError(
+                f"Expected to write {target}, but: {error.strerror}. Check the folder and its owner."
+            ) from error
+        raise TransientError(f"Could not write {target}: {error.strerror}. Check the disk, then run again.") from error
+
+
+def _encryption() -> dict[str, str]:
+    """Read how S3 is to encrypt objects, as arguments of its writing requests."""
+    kind, key = os.environ.get("S3_SERVER_SIDE_ENCRYPTION", ""), os.environ.get("S3_KMS_KEY_ID", "")
+    if kind and kind not in _ENCRYPTIONS:
+        raise SettingsError(f"Expected S3_SERVER_SIDE_ENCRYPTION to be one of {', '.join(_ENCRYPTIONS)}, found {kind}.")
+    if key and not kind.startswith("aws:kms"):
+        raise SettingsError("S3_KMS_KEY_ID needs S3_SERVER_SIDE_ENCRYPTION=aws:kms: set both or none.")
+    return ({"ServerSideEncryption": kind} if kind else {}) | ({"SSEKMSKeyId": key} if key else {})
 
 
 def open_place(uri: str) -> Place:

@@ -192,13 +192,13 @@ class TestRanges:
         assert result.success
         assert attempts(result, "raw_ads") == AT_THE_SECOND_TRY
         dates = [request.query["date"] for request in stack.ads.report_requests]
-        assert dates == ["2024-03-11", "2024-03-12", "2024-03-13", *map(str, WEEK)]
-        # The first two days of the first try, then all of the second.
+        # The second try goes on where the first one stopped, and publishes the days that it has from it once more.
+        assert dates == ["2024-03-11", "2024-03-12", "2024-03-13", *map(str, WEEK[2:])]
         assert published(result, "raw_ads") == ["2024-03-11", "2024-03-12", *map(str, WEEK)]
 
     def test_when_the_moment_does_not_pass_the_days_before_stay_published(self, stack: Stack):
         gone = reply(429, headers=MUCH_LATER)
-        stack.ads.script([None, None, gone, None, None, gone, None, None, gone, None, None, gone])
+        stack.ads.script([None, None, gone, gone, gone, gone])
         result = stack.materialize(MONDAY, FRIDAY, select="raw_ads")
         assert attempts(result, "raw_ads") == NEVER
         assert Counter(published(result, "raw_ads")) == {"2024-03-11": 4, "2024-03-12": 4}
@@ -290,7 +290,7 @@ class TestStepFaults:
         def broken(*_: object) -> None:
             raise ZeroDivisionError("a fault of the platform")
 
-        monkeypatch.setattr("marketing_assets.defs.assets.raw.read_customers", broken)
+        monkeypatch.setattr("marketing_assets.defs.assets.raw.CustomerHistory", broken)
         result = stack.materialize(MONDAY, select="raw_crm")
         assert attempts(result, "raw_crm") == ONCE
         assert told_by(result, "raw_crm") == "ZeroDivisionError: a fault of the platform"

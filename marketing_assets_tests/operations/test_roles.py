@@ -4,6 +4,7 @@ from datetime import date
 from itertools import count
 from pathlib import Path
 
+import polars as pl
 import psycopg2
 import pytest
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from marketing_assets.errors import PermanentError, SettingsError
 from marketing_assets.operations.cli import main
 from marketing_assets.operations.roles import apply, crm_statements, mart_statements
-from marketing_assets.sources.crm import read_customers
+from marketing_assets.sources.crm import CustomerHistory
 from marketing_assets.storage.migrations import migrate
 from marketing_assets_tests.support.crm import create_tables
 from marketing_assets_tests.support.databases import Databases, run_sql
@@ -39,6 +40,11 @@ def as_role(url: str, role: str) -> str:
     return url.replace("postgres:@", f"{role}@")
 
 
+def read_customers(url: str) -> pl.DataFrame:
+    """Read the CRM as the platform does."""
+    return CustomerHistory(url, [DAY], "Asia/Tokyo").as_of(DAY)
+
+
 def refused(url: str, statement: str) -> str:
     with pytest.raises((psycopg2.errors.InsufficientPrivilege, psycopg2.errors.ReadOnlySqlTransaction)) as raised:
         run_sql(url, statement)
@@ -50,7 +56,7 @@ def refused(url: str, statement: str) -> str:
 
 def test_the_platform_reads_the_crm_with_the_role(crm: str, role: str):
     apply(crm_statements(role), crm, "the CRM")
-    [customer] = read_customers(as_role(crm, role), DAY, "Asia/Tokyo").to_dicts()
+    [customer] = read_customers(as_role(crm, role)).to_dicts()
     assert (customer["customer_id"], customer["acquisition_channel"], str(customer["lifetime_value"])[:7]) == (
         "c1",
         "Google",
@@ -97,7 +103,7 @@ def test_a_role_that_could_do_more_can_no_longer_once_the_statements_ran_again(c
     run_sql(crm, f"GRANT ALL ON customers, orders TO {role}")
     apply(crm_statements(role), crm, "the CRM")
     refused(as_role(crm, role), "SELECT email FROM customers")
-    assert len(read_customers(as_role(crm, role), DAY, "Asia/Tokyo")) == 1
+    assert len(read_customers(as_role(crm, role))) == 1
 
 
 def test_tables_in_a_schema_of_their_own_are_reached(databases: Databases, role: str):
@@ -105,7 +111,7 @@ def test_tables_in_a_schema_of_their_own_are_reached(databases: Databases, role:
     shop = f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3Dshop"
     run_sql(shop, "INSERT INTO customers VALUES ('c1', 'Hanako', 'h@example.com', '2024-03-01', NULL, 'Google')")
     apply(crm_statements(role), shop, "the CRM")
-    assert len(read_customers(as_role(shop, role), DAY, "Asia/Tokyo")) == 1
+    assert len(read_customers(as_role(shop, role))) == 1
 
 
 # --- the marts --------------------------------------------------------------------------------------------------------

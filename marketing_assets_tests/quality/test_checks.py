@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from marketing_assets.quality.checks import judge_quarantine, judge_unknown_customers
+from marketing_assets.quality.findings import find_unknown_customers
 
 
 @pytest.mark.parametrize(
@@ -36,16 +37,19 @@ def test_a_row_that_is_lost_blocks() -> None:
 
 
 def test_orders_of_customers_whom_the_crm_does_not_know_are_told() -> None:
-    sales = pl.DataFrame(
+    day = date(2024, 1, 1)
+    sales = pl.LazyFrame(
         {
             "order_id": ["1", "2", "3"],
             "customer_id": ["007", "7", "8"],
             "revenue": [Decimal(5), Decimal(7), Decimal(9)],
             "line_number": [2, 3, 4],
-            "date": [date(2024, 1, 1)] * 3,
+            "date": [day] * 3,
         }
     )
-    check = judge_unknown_customers(sales, pl.DataFrame({"customer_id": ["007", "8"]}))
+    # The day after, the CRM knows customer 7: that is another day's business.
+    customers = pl.LazyFrame({"date": [day, day, date(2024, 1, 2)], "customer_id": ["007", "8", "7"]})
+    check = judge_unknown_customers(find_unknown_customers(sales, customers, pl.LazyFrame.collect)[day])
     assert check.warns
     assert check.facts == {"orders": 1, "revenue": "7.00"}
     assert check.table == [{"order_id": "2", "customer_id": "7", "line_number": 3}]

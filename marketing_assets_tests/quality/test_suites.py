@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from marketing_assets.quality.suites import SUITES, build_gx_suite
-from marketing_assets.quality.validation import ExpectationResult, validate
+from marketing_assets.quality.validation import ExpectationResult
 from marketing_assets_tests.quality.validated_days import (
     ads,
     ads_rows,
@@ -15,6 +15,7 @@ from marketing_assets_tests.quality.validated_days import (
     crm_rows,
     sales,
     sales_rows,
+    validate_day,
 )
 
 GOOD_DAY = {"ads": ads(ads_rows()), "crm": crm(crm_rows()), "sales": sales(sales_rows())}
@@ -156,7 +157,7 @@ def lines_by_status(results: tuple[ExpectationResult, ...], status: str) -> list
 
 @pytest.mark.parametrize(("source", "line"), [("ads", "ads 9/9"), ("crm", "crm 5/5"), ("sales", "sales 7/7")])
 def test_a_good_day_passes(source, line):
-    outcome = validate(source, GOOD_DAY[source])
+    outcome = validate_day(source, GOOD_DAY[source])
 
     assert outcome.line == line
     assert outcome.success
@@ -165,7 +166,7 @@ def test_a_good_day_passes(source, line):
 
 @pytest.mark.parametrize("breach", BREACHES, ids=lambda breach: f"{breach.source}: {breach.line}")
 def test_a_bad_value_fails_its_line_and_no_other(breach):
-    outcome = validate(breach.source, breach.table)
+    outcome = validate_day(breach.source, breach.table)
 
     assert lines_by_status(outcome.results, "failed") == [breach.line]
     assert outcome.passed == outcome.total - 1
@@ -180,7 +181,7 @@ def test_a_bad_value_fails_its_line_and_no_other(breach):
 
 @pytest.mark.parametrize(("source", "column", "dependent_lines"), NEEDED_COLUMNS)
 def test_a_missing_column_fails_its_line_and_skips_what_needs_it(source, column, dependent_lines):
-    outcome = validate(source, GOOD_DAY[source].drop(column))
+    outcome = validate_day(source, GOOD_DAY[source].drop(column))
 
     assert lines_by_status(outcome.results, "failed") == [f"column {column} exists"]
     assert lines_by_status(outcome.results, "skipped") == dependent_lines
@@ -198,13 +199,13 @@ def test_every_line_has_a_table_that_breaks_it():
 
 
 def test_limits_themselves_are_allowed():
-    assert validate("sales", sales(changed(sales_rows(), 8, revenue=10_000_000))).success
-    assert validate("sales", sales([row | {"revenue": 1_000_000} for row in sales_rows()])).success
-    assert validate("sales", sales([row | {"revenue": 0} for row in sales_rows()])).success
+    assert validate_day("sales", sales(changed(sales_rows(), 8, revenue=10_000_000))).success
+    assert validate_day("sales", sales([row | {"revenue": 1_000_000} for row in sales_rows()])).success
+    assert validate_day("sales", sales([row | {"revenue": 0} for row in sales_rows()])).success
 
 
 def test_a_negative_revenue_is_out_of_range():
-    outcome = validate("sales", sales(changed(sales_rows(), 0, revenue=-1)))
+    outcome = validate_day("sales", sales(changed(sales_rows(), 0, revenue=-1)))
 
     assert lines_by_status(outcome.results, "failed") == ["revenue in 0…10,000,000"]
 

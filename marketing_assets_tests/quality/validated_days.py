@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from marketing_assets.quality.validation import SuiteResult, validate_days
 from marketing_assets.tables import VALIDATED_ADS, VALIDATED_CRM, VALIDATED_SALES, Table
 
 DAY = date(2024, 1, 15)
@@ -56,6 +57,11 @@ def sales(rows: Rows) -> pl.DataFrame:
 def changed(rows: Rows, row_index: int, **values: Any) -> Rows:
     """Give one row other values."""
     return [row | values if index == row_index else row for index, row in enumerate(rows)]
+
+
+def validate_day(source: str, table: pl.DataFrame) -> SuiteResult:
+    """Judge the rows of DAY."""
+    return validate_days(source, table, [DAY])[DAY]
 
 
 def _build(table: Table, rows: Rows) -> pl.DataFrame:

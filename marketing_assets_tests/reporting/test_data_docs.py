@@ -3,12 +3,13 @@
 import re
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from typing import get_args
 
-import polars as pl
 import pytest
 
 from marketing_assets.quality.checks import CheckOutcome, judge_quarantine, judge_suite, judge_unattributed_ads
+from marketing_assets.quality.findings import Finding
 from marketing_assets.quality.record import QualityRecord, QualityWarning, warnings_of
 from marketing_assets.quality.suites import SUITES
 from marketing_assets.quality.validation import ExpectationResult, SuiteResult
@@ -97,10 +98,9 @@ def test_a_blocked_day_says_so_and_names_the_rows() -> None:
 
 
 def test_a_day_with_warnings_tells_each_check_and_the_rows_behind_it() -> None:
-    spend = pl.DataFrame(
-        {"campaign_id": ["CMP-3"], "campaign_name": ["TV"], "acquisition_channel": ["Unattributed"], "cost": [10]}
-    ).cast({"cost": pl.Decimal(38, 18)})
-    quality = judged(suite_result("ads"), judge_unattributed_ads(spend), quarantined={"wrong_date": 4})
+    row = {"campaign_id": "CMP-3", "campaign_name": "TV", "cost": Decimal(10)}
+    lost = Finding(of=1, count=1, amount=Decimal(10), rows=[row])
+    quality = judged(suite_result("ads"), judge_unattributed_ads(lost), quarantined={"wrong_date": 4})
     page = text_lines(render_day(quality, "en"))
     assert "Passed with warnings" in page
     assert {"Rows in 100", "Validated 96", "In quarantine 4"} <= set(page)

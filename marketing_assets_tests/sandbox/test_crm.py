@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, text
 from marketing_assets.sandbox.crm import fill_crm
 from marketing_assets.sandbox.postgres import running_postgres
 from marketing_assets.sandbox.world import World, days_between
-from marketing_assets.sources.crm import read_customers
+from marketing_assets.sources.crm import CustomerHistory
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_the_platform_reads_what_each_customer_spent_up_to_a_day(database_url: C
         for order in world.orders_on(day):
             spent[order.customer_id] = spent.get(order.customer_id, 0) + order.revenue
 
-    frame = read_customers(database_url("once"), a_day, "Asia/Tokyo")
+    frame = CustomerHistory(database_url("once"), [a_day], "Asia/Tokyo").as_of(a_day)
 
     read = dict(zip(frame["customer_id"], frame["lifetime_value"], strict=True))
     assert {customer: int(value) for customer, value in read.items() if value} == spent

@@ -1,6 +1,11 @@
 import os
 import re
-from datetime import date
+import resource
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,7 +23,7 @@ from marketing_assets.storage.places import open_place
 from marketing_assets.tables import UNDATED_SALES, VALIDATED_SALES
 from marketing_assets_tests.support.polling import polling
 
-MONDAY, TUESDAY = date(2024, 3, 11), date(2024, 3, 12)
+MONDAY, TUESDAY, WEDNESDAY = date(2024, 3, 11), date(2024, 3, 12), date(2024, 3, 13)
 
 
 @pytest.fixture
@@ -42,6 +47,12 @@ def sales(day: date, *orders: tuple[str, str]) -> pl.DataFrame:
         for line, (order, revenue) in enumerate(orders, start=2)
     ]
     return pl.DataFrame(rows, schema=VALIDATED_SALES.schema)
+
+
+def write_orders(lake: Lake, days: Sequence[date], order: str) -> None:
+    """Write days of one order each."""
+    rows = pl.concat([sales(day, (order, "1")) for day in days])
+    lake.write_days(VALIDATED_SALES, rows, {day: {} for day in days})
 
 
 def test_a_day_comes_back_as_it_was_written(lake):
@@ -104,6 +115,52 @@ def test_a_rewritten_day_replaces_rows_and_record(lake):
     assert lake.record(VALIDATED_SALES, TUESDAY) == {"rows_in": 1}
 
 
+def test_many_days_are_written_at_once_whatever_the_order_of_the_rows(lake):
+    monday, wednesday = sales(MONDAY, ("o1", "1"), ("o2", "2")), sales(WEDNESDAY, ("o3", "3"))
+    records = {WEDNESDAY: {"rows_in": 1}, MONDAY: {"rows_in": 2}, TUESDAY: {"rows_in": 0}}
+    lake.write_days(VALIDATED_SALES, pl.concat([wednesday, monday]).reverse(), records)
+
+    assert lake.scan(VALIDATED_SALES, records).collect().equals(pl.concat([monday, wednesday]))
+    assert lake.scan(VALIDATED_SALES, [TUESDAY]).collect().equals(VALIDATED_SALES.empty())
+    assert lake.records(VALIDATED_SALES, records) == records
+    assert lake.row_counts(VALIDATED_SALES, records) == {MONDAY: 2, TUESDAY: 0, WEDNESDAY: 1}
+
+
+def test_only_the_named_days_are_replaced(lake):
+    days = [MONDAY, TUESDAY, WEDNESDAY]
+    write_orders(lake, days, "o1")
+    lake.write_days(VALIDATED_SALES, sales(MONDAY, ("o9", "9")), {MONDAY: {}, WEDNESDAY: {}})
+    read = lake.scan(VALIDATED_SALES, days).collect()
+    assert read.select("date", "order_id").rows() == [(MONDAY, "o9"), (TUESDAY, "o1")]
+
+
+def test_a_day_has_the_same_bytes_alone_and_among_others(lake):
+    rows = {day: sales(day, ("o2", "2"), ("o1", "1")) for day in (MONDAY, TUESDAY, WEDNESDAY)}
+    lake.write_days(VALIDATED_SALES, pl.concat(rows.values(), rechunk=False), {day: {"rows_in": 2} for day in rows})
+    keys = lake.place.keys()
+    together = [lake.place.read(key) for key in keys]
+    for day in rows:
+        lake.write(VALIDATED_SALES, day, rows[day], {"rows_in": 2})
+    assert [lake.place.read(key) for key in keys] == together
+
+
+def test_the_first_fault_ends_the_write_and_every_day_stays_whole(tmp_path: Path):
+    lake, days = Lake(open_place(str(tmp_path))), [date(2024, 3, day) for day in range(1, 32)]
+    write_orders(lake, days, "old")
+    blocked = tmp_path / "validated_sales" / "date=2024-03-03" / "part-0.parquet"
+    blocked.unlink()
+    blocked.mkdir()
+
+    with pytest.raises(PermanentError, match=r"Expected to write .*date=2024-03-03/.*, but: Is a directory"):
+        write_orders(lake, days, "new")
+
+    assert not any("ThreadPoolExecutor" in thread.name for thread in threading.enumerate())
+    blocked.rmdir()
+    left = lake.scan(VALIDATED_SALES, [day for day in days if day.day != 3]).collect()["order_id"].to_list()
+    assert left[:2] == ["new", "new"]
+    assert left[-1] == "old"
+
+
 def test_readers_never_see_half_a_day(lake, root):
     """Each version has as many rows as its record says, and never another number."""
     versions = {number: sales(MONDAY, *((f"o{row}", "1") for row in range(number))) for number in range(1, 10)}
@@ -132,8 +189,9 @@ def test_missing_days_are_named(lake, root):
         match=rf"^validated_sales has no partition for 2024-03-12, 2024-03-13 in {root}.*: materialize it first\.$",
     ):
         lake.scan(VALIDATED_SALES, [date(2024, 3, 13), MONDAY, TUESDAY])
-    with pytest.raises(PermanentError, match=r"validated_sales has no partition for 2024-03-12"):
-        lake.record(VALIDATED_SALES, TUESDAY)
+    for read in (lake.records, lake.row_counts):
+        with pytest.raises(PermanentError, match=r"validated_sales has no partition for 2024-03-12"):
+            read(VALIDATED_SALES, [TUESDAY])
 
 
 def test_the_days_that_are_there_are_listed(lake):
@@ -145,7 +203,7 @@ def test_the_days_that_are_there_are_listed(lake):
 
 
 def test_rows_of_another_day_are_refused(lake):
-    with pytest.raises(ValueError, match="rows of another day than 2024-03-12 for validated_sales"):
+    with pytest.raises(ValueError, match="rows of other days than 2024-03-12 for validated_sales"):
         lake.write(VALIDATED_SALES, TUESDAY, sales(MONDAY, ("o1", "1")))
     assert lake.place.keys() == []
 
@@ -169,6 +227,41 @@ def test_undated_sales_are_replaced_whole_by_month(lake):
     assert lake.place.keys() == ["quarantine/raw_sales/month=2024-03/part-0.parquet"]
     read = pl.read_parquet(lake.place.read("quarantine/raw_sales/month=2024-03/part-0.parquet"))
     assert read.select("line_number", "reason").rows() == [(4, "outside_month"), (9, "unreadable_date")]
+
+
+def test_a_year_in_s3_is_looked_up_in_one_request(s3):
+    lake = Lake(open_place(f"s3://{s3.new_bucket()}/lake"))
+    days = [date(2024, 1, 1) + timedelta(days=number) for number in range(366)]
+    lake.write_days(VALIDATED_SALES, sales(days[59], ("o1", "1")), {day: {} for day in days})
+    asked = []
+    lake.place.client.meta.events.register("before-call.s3", lambda model, **_: asked.append(model.name))
+
+    assert lake.scan(VALIDATED_SALES, days).collect()["date"].to_list() == [date(2024, 2, 29)]
+    assert lake.days(VALIDATED_SALES, days[0], days[-1]) == days
+    assert asked == ["ListObjectsV2", "ListObjectsV2"]
+
+
+def test_one_day_of_a_long_scan_reads_one_file(lake):
+    days = [MONDAY, TUESDAY, WEDNESDAY]
+    write_orders(lake, days, "o1")
+    scan = lake.scan(VALIDATED_SALES, days)
+    for day in (TUESDAY, WEDNESDAY):
+        lake.place.write(f"validated_sales/date={day}/part-0.parquet", b"no Parquet")
+    assert scan.filter(pl.col("date") == MONDAY).collect().height == 1
+
+
+def test_a_full_disk_is_a_transient_fault_and_leaves_the_old_day(tmp_path: Path):
+    """A limit on the size of files stands in for the disk; the system tells it with another number."""
+    lake = Lake(open_place(str(tmp_path)))
+    lake.write(VALIDATED_SALES, MONDAY, sales(MONDAY, ("o1", "1")))
+    many = sales(MONDAY, *((os.urandom(16).hex(), "1") for _ in range(2_000)))
+    with (
+        largest_file(10_000),
+        pytest.raises(TransientError, match=r"Could not write .*parquet: File too large"),
+    ):
+        lake.write(VALIDATED_SALES, MONDAY, many)
+    assert lake.scan(VALIDATED_SALES, [MONDAY]).collect()["order_id"].to_list() == ["o1"]
+    assert [path.name for path in (tmp_path / "validated_sales" / f"date={MONDAY}").iterdir()] == ["part-0.parquet"]
 
 
 def test_other_readers_see_a_hive_table(lake, root):
@@ -205,6 +298,20 @@ def test_a_store_that_is_away_is_a_transient_fault(s3, monkeypatch, unused_port)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unused_port}")
     with pytest.raises(TransientError, match=re.escape("S3 did not answer when asked to look for")):
         Lake(open_place(lake.place.uri())).scan(VALIDATED_SALES, [MONDAY])
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let this process write no file larger than so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The signal would end the process; without it the write fails.
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def _arrow_filesystem(root: str) -> tuple[pa.fs.FileSystem, str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from marketing_assets.errors import PermanentError, TransientError
+from marketing_assets.errors import PermanentError, SettingsError, TransientError
 from marketing_assets.storage.places import FolderPlace, S3Place, open_place
 from marketing_assets_tests.support.polling import polling
 
@@ -26,6 +26,57 @@ def test_a_second_write_replaces_the_file(root):
     place.write("report.txt", b"short")
     assert place.read("report.txt") == b"short"
     assert place.keys() == ["report.txt"]
+
+
+def test_a_file_is_written_piece_by_piece(root):
+    place = open_place(root)
+    with place.writing("day/part-0.parquet") as file:
+        file.write(b"one ")
+        assert not place.exists("day/part-0.parquet")
+        file.write(b"two")
+    assert place.read("day/part-0.parquet") == b"one two"
+
+
+def test_a_write_that_is_given_up_leaves_the_old_file(root):
+    place = open_place(root)
+    place.write("part-0.parquet", b"old")
+    with pytest.raises(ZeroDivisionError), place.writing("part-0.parquet") as file:
+        file.write(b"half of the new")
+        raise ZeroDivisionError
+    assert place.read("part-0.parquet") == b"old"
+    assert place.keys() == ["part-0.parquet"]
+
+
+def test_a_large_object_goes_up_in_parts(s3):
+    place = open_place(f"s3://{s3.new_bucket()}/lake")
+    pieces = [bytes([number]) * 10_000_000 for number in range(4)]
+    with place.writing("large") as file:
+        for piece in pieces:
+            file.write(piece)
+
+    head = place.client.head_object(Bucket=place.bucket, Key="lake/large")
+    assert head["ETag"].strip('"').endswith("-3")  # S3 marks so the objects that came in three parts
+    assert place.read("large") == b"".join(pieces)
+
+
+def test_the_keys_that_are_there_are_told(root):
+    place = open_place(root)
+    for number in range(0, 9, 2):
+        place.write(f"sales/{number}", b"")
+    assert place.existing([f"sales/{number}" for number in range(2, 8)]) == {"sales/2", "sales/4", "sales/6"}
+    assert place.existing(["sales/0", "sales/8", "other/1"]) == {"sales/0", "sales/8"}
+    assert place.existing(["sales/1", "zebra"]) == set()
+    assert place.existing([]) == set()
+
+
+def test_keys_are_looked_up_in_as_many_answers_as_it_takes(s3):
+    place = open_place(f"s3://{s3.new_bucket()}")
+    place.client.meta.events.register(
+        "before-parameter-build.s3.ListObjectsV2", lambda params, **_: params.update(MaxKeys=2)
+    )
+    for number in range(9):
+        place.write(f"{number}", b"")
+    assert place.existing(["0", "5", "8", "9"]) == {"0", "5", "8"}
 
 
 def test_keys_are_listed_below_a_folder_and_sorted(root):
@@ -162,6 +213,39 @@ def test_an_endpoint_that_is_away_is_a_transient_fault(s3, monkeypatch, unused_p
         open_place("s3://bucket/lake").write("report.txt", b"")
 
 
+@pytest.mark.parametrize("kind", ["AES256", "aws:kms"])
+def test_objects_are_encrypted_by_the_store_as_the_settings_say(s3, monkeypatch, kind):
+    monkeypatch.setenv("S3_SERVER_SIDE_ENCRYPTION", kind)
+    if kind == "aws:kms":
+        monkeypatch.setenv("S3_KMS_KEY_ID", "arn:aws:kms:ap-northeast-1:123456789012:key/marketing")
+    place = open_place(f"s3://{s3.new_bucket()}")
+    place.write("whole", b"1")
+    with place.writing("small") as file:
+        file.write(b"1")
+    with place.writing("large") as file:
+        file.write(bytes(20_000_000))
+
+    for key in ("whole", "small", "large"):
+        head = place.client.head_object(Bucket=place.bucket, Key=key)
+        assert head["ServerSideEncryption"] == kind
+        assert head.get("SSEKMSKeyId") == os.environ.get("S3_KMS_KEY_ID")
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "told"),
+    [
+        ("aes", "", "Expected S3_SERVER_SIDE_ENCRYPTION to be one of AES256, aws:kms, aws:kms:dsse, found aes"),
+        ("AES256", "key", "S3_KMS_KEY_ID needs S3_SERVER_SIDE_ENCRYPTION=aws:kms"),
+        ("", "key", "S3_KMS_KEY_ID needs S3_SERVER_SIDE_ENCRYPTION=aws:kms"),
+    ],
+)
+def test_encryption_settings_that_make_no_sense_are_refused(monkeypatch, kind, key, told):
+    monkeypatch.setenv("S3_SERVER_SIDE_ENCRYPTION", kind)
+    monkeypatch.setenv("S3_KMS_KEY_ID", key)
+    with pytest.raises(SettingsError, match=told):
+        open_place("s3://bucket")
+
+
 def test_addresses_of_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/me")
@@ -184,8 +268,13 @@ def every_verb(place: S3Place) -> list[Callable[[], object]]:
         with place.local_copy("key"):
             pass
 
+    def write_piece_by_piece() -> None:
+        with place.writing("key") as file:
+            file.write(b"")
+
     return [
         lambda: place.write("key", b""),
+        write_piece_by_piece,
         lambda: place.read("key"),
         lambda: place.exists("key"),
         lambda: place.keys(),

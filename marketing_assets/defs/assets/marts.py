@@ -1,6 +1,6 @@
 """Group mart: channels, the customers behind them, and the figures over windows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,10 +10,11 @@ import polars as pl
 from marketing_assets.defs.assets.common import asset_arguments
 from marketing_assets.defs.faults import guarded
 from marketing_assets.defs.partitions import SETTINGS, days_of
-from marketing_assets.defs.publishing import Partition, check_specs, describe, publish
+from marketing_assets.defs.publishing import Batch, Partition, by_day, check_specs, describe, publish
 from marketing_assets.defs.resources import Platform
 from marketing_assets.errors import PermanentError
 from marketing_assets.quality.checks import judge_reconciliation, judge_unknown_customers, judge_windows
+from marketing_assets.quality.findings import find_unknown_customers
 from marketing_assets.reporting.charts import history_chart, roas_chart
 from marketing_assets.reporting.markdown import render_channel_table, render_chart, render_summary_table
 from marketing_assets.reporting.report import build_history
@@ -23,11 +24,14 @@ from marketing_assets.tables import (
     CHANNEL_MERGED,
     CUSTOMER_DETAIL,
     DAILY_SUMMARY,
+    VALIDATED_CRM,
     VALIDATED_SALES,
     Table,
 )
 from marketing_assets.transforms.channels import detail_customers, merge_channels
+from marketing_assets.transforms.figures import of_days
 from marketing_assets.transforms.kpis import WINDOWS, compute_channel_kpis, summarize_days
+from marketing_assets.transforms.totals import total_days, total_sources
 
 
 @dg.asset(
@@ -42,61 +46,75 @@ from marketing_assets.transforms.kpis import WINDOWS, compute_channel_kpis, summ
 def channel_merged(
     context: dg.AssetExecutionContext,
     platform: Platform,
-    validated_ads: pl.LazyFrame,
-    validated_crm: pl.LazyFrame,
-    validated_sales: pl.LazyFrame,
+    validated_ads: Any,
+    validated_crm: Any,
+    validated_sales: Any,
 ) -> Iterator[Any]:
     """The additive facts of the one day, by channel: spend, new customers, revenue, the LTV cohort.
 
     Grain: channel. Money rounded half-up to the cent, here and only here. Revenue counts for the customer's channel in
     the CRM; what nobody can attribute counts for Unattributed.
     """
-    days = days_of(context)
-    reported = pl.LazyFrame(
-        [(day, platform.lake.record(VALIDATED_SALES, day)["sales_reported"]) for day in days],
-        schema={"date": pl.Date, "sales_reported": pl.Boolean},
-        orient="row",
-    )
-    cohort_days = platform.settings.ltv_cohort_days
-    try:
-        merged = merge_channels(validated_ads, validated_crm, validated_sales, reported, cohort_days).collect()
-    except pl.exceptions.InvalidOperationError as error:
-        raise PermanentError(
-            f"Expected money of each channel below 10,000,000,000,000,000.00 in {days[0]}…{days[-1]}, found more. "
-            "Look for absurd amounts in validated_ads, validated_crm and validated_sales."
-        ) from error
+    engine = platform.engine
 
-    def audit(day: date) -> Partition:
-        rows = merged.filter(date=day)
-        ads = validated_ads.filter(date=day).collect()
-        customers = validated_crm.filter(date=day).select("customer_id", "acquisition_date").collect()
-        sales = validated_sales.filter(date=day).collect()
-        checks = [
-            judge_reconciliation(rows, ads, customers, sales, day),
-            judge_unknown_customers(sales, customers),
-        ]
-        return Partition(day, rows, metadata=_describe(CHANNEL_MERGED, rows), checks=checks)
+    def merge(days: Sequence[date]) -> Batch:
+        ads, crm, sales = (of_days(frame, days) for frame in (validated_ads, validated_crm, validated_sales))
+        records = platform.lake.records(VALIDATED_SALES, days)
+        reported = engine.open(
+            pl.DataFrame(
+                [(day, records[day]["sales_reported"]) for day in days],
+                {"date": pl.Date, "sales_reported": pl.Boolean},
+                orient="row",
+            )
+        )
+        try:
+            merged = engine.collect(merge_channels(ads, crm, sales, reported, platform.settings.ltv_cohort_days))
+            of_sources = engine.collect(total_sources(ads, crm, sales))
+        except pl.exceptions.InvalidOperationError as error:
+            raise PermanentError(
+                f"Expected money of each channel below 10,000,000,000,000,000.00 in {days[0]}…{days[-1]}, found more. "
+                "Look for absurd amounts in validated_ads, validated_crm and validated_sales."
+            ) from error
+        unknown = find_unknown_customers(sales, crm, engine.collect)
+        source_totals = by_day(of_sources)
+        totals = by_day(total_days(merged, CHANNEL_MERGED))
 
-    yield from publish(context, CHANNEL_MERGED, [audit(day) for day in days])
+        def audit(day: date) -> Partition:
+            checks = [
+                judge_reconciliation(merged.filter(date=day), source_totals[day]),
+                judge_unknown_customers(unknown[day]),
+            ]
+            return Partition(day, metadata=_describe(CHANNEL_MERGED, totals[day]), checks=checks)
+
+        return Batch([audit(day) for day in days], merged)
+
+    batches = engine.batches(VALIDATED_CRM, days_of(context))
+    yield from publish(context, CHANNEL_MERGED, map(merge, batches))
 
 
 @dg.asset(**asset_arguments("customer_detail", "mart", "polars", "parquet"))
 @guarded(minutes=20)
 def customer_detail(
-    context: dg.AssetExecutionContext, platform: Platform, validated_crm: pl.LazyFrame, validated_sales: pl.LazyFrame
+    context: dg.AssetExecutionContext, platform: Platform, validated_crm: Any, validated_sales: Any
 ) -> Iterator[Any]:
     """Who stands behind each channel's figures: the LTV cohort's customers and everyone who bought on the day.
 
     Grain: customer. Money exact, not rounded. No names, no mail addresses.
     """
-    detail = detail_customers(validated_crm, validated_sales, platform.settings.ltv_cohort_days).collect()
+    engine = platform.engine
 
-    def make(day: date) -> Partition:
-        rows = detail.filter(date=day)
-        uri = platform.lake.uri(CUSTOMER_DETAIL, day)
-        return Partition(day, rows, metadata=describe(CUSTOMER_DETAIL, rows, uri))
+    def make(days: Sequence[date]) -> Batch:
+        crm, sales = (of_days(frame, days) for frame in (validated_crm, validated_sales))
+        detail = engine.keep(detail_customers(crm, sales, platform.settings.ltv_cohort_days))
+        totals = by_day(engine.collect(total_days(detail, CUSTOMER_DETAIL)))
+        partitions = [
+            Partition(day, metadata=describe(CUSTOMER_DETAIL, totals[day], platform.lake.uri(CUSTOMER_DETAIL, day)))
+            for day in days
+        ]
+        return Batch(partitions, detail)
 
-    yield from publish(context, CUSTOMER_DETAIL, [make(day) for day in days_of(context)])
+    batches = engine.batches(VALIDATED_CRM, days_of(context))
+    yield from publish(context, CUSTOMER_DETAIL, map(make, batches))
 
 
 @dg.asset(
@@ -121,7 +139,8 @@ def channel_kpis(context: dg.AssetExecutionContext, platform: Platform) -> Itera
     covered = facts["date"].unique().sort().to_list()
     if missing := [str(day) for day in days if day not in covered]:
         raise PermanentError(f"channel_merged has no rows for {', '.join(missing)}: materialize it first.")
-    kpis = compute_channel_kpis(facts, days)
+    kpis = platform.engine.collect(compute_channel_kpis(platform.engine.open(facts), days))
+    totals = by_day(total_days(kpis, CHANNEL_KPI))
 
     def audit(day: date) -> Partition:
         rows = kpis.filter(date=day)
@@ -130,10 +149,10 @@ def channel_kpis(context: dg.AssetExecutionContext, platform: Platform) -> Itera
             day, [past for past in covered if first <= past <= day], SETTINGS.marketing_start_date, longest
         )
         shown = _show_channels(rows, platform.settings, with_chart=day == days[-1])
-        metadata = shown | _describe(CHANNEL_KPI, rows, window=f"{first}…{day}")
-        return Partition(day, rows, metadata=metadata, checks=[check])
+        metadata = shown | _describe(CHANNEL_KPI, totals[day], window=f"{first}…{day}")
+        return Partition(day, metadata=metadata, checks=[check])
 
-    yield from publish(context, CHANNEL_KPI, [audit(day) for day in days])
+    yield from publish(context, CHANNEL_KPI, [Batch([audit(day) for day in days], kpis)])
 
 
 @dg.asset(**asset_arguments("daily_summary", "mart", "polars", "postgres", in_warehouse=True))
@@ -145,7 +164,8 @@ def daily_summary(context: dg.AssetExecutionContext, platform: Platform, channel
     """
     days = days_of(context)
     language = platform.settings.report_language
-    summary = summarize_days(channel_kpis)
+    summary = platform.engine.collect(summarize_days(platform.engine.open(channel_kpis)))
+    totals = by_day(total_days(summary, DAILY_SUMMARY))
     facts = platform.warehouse.read(CHANNEL_MERGED, days[-1] - timedelta(days=max(WINDOWS) - 1), days[-1])
     chart = dg.MetadataValue.md(render_chart(history_chart(build_history(facts, days[-1]), language)))
 
@@ -154,9 +174,9 @@ def daily_summary(context: dg.AssetExecutionContext, platform: Platform, channel
         shown: dict[str, Any] = {"figures": dg.MetadataValue.md(render_summary_table(rows.to_dicts(), language))}
         if day == days[-1]:
             shown["chart"] = chart
-        return Partition(day, rows, metadata=shown | _describe(DAILY_SUMMARY, rows))
+        return Partition(day, metadata=shown | _describe(DAILY_SUMMARY, totals[day]))
 
-    yield from publish(context, DAILY_SUMMARY, [make(day) for day in days])
+    yield from publish(context, DAILY_SUMMARY, [Batch([make(day) for day in days], summary)])
 
 
 def _show_channels(rows: pl.DataFrame, settings: Settings, *, with_chart: bool) -> dict[str, Any]:
@@ -172,5 +192,5 @@ def _show_channels(rows: pl.DataFrame, settings: Settings, *, with_chart: bool) 
     return shown
 
 
-def _describe(table: Table, rows: pl.DataFrame, **facts: Any) -> dict[str, Any]:
-    return describe(table, rows, f"{SETTINGS.warehouse_schema}.{table.name}", **facts)
+def _describe(table: Table, totals: Mapping[str, Any], **facts: Any) -> dict[str, Any]:
+    return describe(table, totals, f"{SETTINGS.warehouse_schema}.{table.name}", **facts)

@@ -1,6 +1,6 @@
 """Group report: what people read."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,16 +10,17 @@ from marketing_assets.defs.assets.common import shared_arguments
 from marketing_assets.defs.faults import guarded
 from marketing_assets.defs.outcomes import MESSAGE_KEY
 from marketing_assets.defs.partitions import days_of
-from marketing_assets.defs.publishing import Partition, make_days, publish
+from marketing_assets.defs.publishing import Batch, Partition, publish
 from marketing_assets.defs.resources import Platform
+from marketing_assets.errors import MarketingError
 from marketing_assets.quality.record import QualityRecord
 from marketing_assets.reporting.advice import AdviceRules
-from marketing_assets.reporting.html import render_html, render_mail_html, render_mail_png
+from marketing_assets.reporting.documents import rendering
+from marketing_assets.reporting.html import render_mail_html, render_mail_png
 from marketing_assets.reporting.kpi_csv import render_kpi_csv
 from marketing_assets.reporting.messages import MAIL_PICTURE_CID, tell_report
-from marketing_assets.reporting.report import DAYS_BEFORE, Marts, build_day_report
-from marketing_assets.reporting.text import render_text
-from marketing_assets.reporting.xlsx import render_xlsx
+from marketing_assets.reporting.report import DAYS_BEFORE, DayReport, Marts, build_day_report
+from marketing_assets.reporting.words import Language
 from marketing_assets.storage.reports import kpi_key, mail_html_key, mail_picture_key, report_key
 from marketing_assets.storage.warehouse import Warehouse
 from marketing_assets.tables import (
@@ -30,6 +31,8 @@ from marketing_assets.tables import (
     VALIDATED_CRM,
     VALIDATED_SALES,
 )
+
+_DAYS_AT_ONCE = 32
 
 _SOURCES = {"ads": VALIDATED_ADS, "crm": VALIDATED_CRM, "sales": VALIDATED_SALES}
 
@@ -48,41 +51,83 @@ def report(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[An
     quality records of the validated sources.
     """
     settings = platform.settings
-    language = settings.report_language
     days = days_of(context)
     marts = _read_marts(platform.warehouse, days[0], days[-1])
+    rules = AdviceRules.from_settings(settings)
 
-    def make(day: date) -> Partition:
+    def build(day: date) -> DayReport:
         quality = {
             source: QualityRecord.from_dict(platform.lake.record(table, day)) for source, table in _SOURCES.items()
         }
-        rules = AdviceRules.from_settings(settings)
-        figures = build_day_report(day, settings.report_window_days, marts, quality, rules, settings.ltv_cohort_days)
-        text = render_text(figures, language)
-        kpis = marts.kpis.filter(date=day)
-        documents = {
-            kpi_key(day): render_kpi_csv(kpis),
-            report_key(day, "txt"): text.encode(),
-            report_key(day, "html"): render_html(figures, language).encode(),
-            report_key(day, "xlsx"): render_xlsx(figures, language),
-            mail_html_key(day): render_mail_html(figures, language, MAIL_PICTURE_CID).encode(),
-            mail_picture_key(day): render_mail_png(figures, language),
-        }
-        places = {"page": report_key(day, "html"), "workbook": report_key(day, "xlsx"), "kpis": kpi_key(day)}
-        metadata = {
-            "report": platform.link_to_report(report_key(day, "txt")),
-            **{name: platform.link_to_report(key) for name, key in places.items()},
-            "window": f"{figures.first_day}…{day}",
-            "days_covered": figures.summary["days_covered"],
-            "quality": figures.quality_line,
-            "text": dg.MetadataValue.md(f"```\n{text}```"),
-            "dagster/partition_row_count": kpis.height,
-            MESSAGE_KEY: dg.MetadataValue.json(tell_report(figures, platform.reports.uri, language).to_dict()),
-        }
-        return Partition(day, documents, metadata=metadata)
+        return build_day_report(day, settings.report_window_days, marts, quality, rules, settings.ltv_cohort_days)
 
-    made, faults = make_days(days, make)
-    yield from publish(context, None, made, faults)
+    with rendering(len(days), settings.report_language) as render:
+
+        def make(some_days: Sequence[date]) -> Batch:
+            reports, faults = _each(some_days, build)
+            documents = dict(zip([report.day for report in reports], render(reports), strict=True))
+            partitions = []
+            for report in reports:
+                kpis = marts.kpis.filter(date=report.day)
+                files = documents[report.day]
+                files[kpi_key(report.day)] = render_kpi_csv(kpis)
+                if report.day == days[-1]:
+                    files |= _render_mail(report, settings.report_language)
+                partitions.append(_describe(platform, report, files, kpis.height))
+            return Batch(partitions, documents, faults)
+
+        yield from publish(context, None, map(make, _groups(days)))
+
+
+def _each(
+    days: Sequence[date], build: Callable[[date], DayReport]
+) -> tuple[list[DayReport], dict[date, MarketingError]]:
+    """Build day after day; a day's own fault leaves the others alone."""
+    reports: list[DayReport] = []
+    faults: dict[date, MarketingError] = {}
+    for day in days:
+        try:
+            reports.append(build(day))
+        except MarketingError as error:
+            faults[day] = error
+    return reports, faults
+
+
+def _groups(days: Sequence[date]) -> Iterator[Sequence[date]]:
+    """Group days so that no more documents are held than are quickly written."""
+    for start in range(0, len(days), _DAYS_AT_ONCE):
+        yield days[start : start + _DAYS_AT_ONCE]
+
+
+def _render_mail(report: DayReport, language: Language) -> dict[str, bytes]:
+    """Render what the mail of a run's newest day shows: mail is about no other day."""
+    return {
+        mail_html_key(report.day): render_mail_html(report, language, MAIL_PICTURE_CID).encode(),
+        mail_picture_key(report.day): render_mail_png(report, language),
+    }
+
+
+def _describe(platform: Platform, report: DayReport, files: Mapping[str, bytes], kpi_count: int) -> Partition:
+    """Tell what a day's materialization shows: the report itself, and where its files are."""
+    day, language = report.day, platform.settings.report_language
+    places = {
+        "report": report_key(day, "txt"),
+        "page": report_key(day, "html"),
+        "workbook": report_key(day, "xlsx"),
+        "kpis": kpi_key(day),
+    }
+    return Partition(
+        day,
+        metadata={
+            **{name: platform.link_to_report(key) for name, key in places.items()},
+            "window": f"{report.first_day}…{day}",
+            "days_covered": report.summary["days_covered"],
+            "quality": report.quality_line,
+            "text": dg.MetadataValue.md(f"```\n{files[places['report']].decode()}```"),
+            "dagster/partition_row_count": kpi_count,
+            MESSAGE_KEY: dg.MetadataValue.json(tell_report(report, platform.reports.uri, language).to_dict()),
+        },
+    )
 
 
 def _read_marts(warehouse: Warehouse, first: date, last: date) -> Marts:

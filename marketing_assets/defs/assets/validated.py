@@ -1,22 +1,21 @@
 """Group validated: typed, cleaned and checked rows. Rows that cannot be used are in quarantine, with the reason."""
 
-import functools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 import dagster as dg
-import polars as pl
 
 from marketing_assets.defs.assets.common import asset_arguments
 from marketing_assets.defs.faults import guarded
 from marketing_assets.defs.partitions import days_of
-from marketing_assets.defs.publishing import Partition, check_specs, describe, publish
+from marketing_assets.defs.publishing import Batch, Partition, by_day, check_specs, describe, publish
 from marketing_assets.defs.resources import Platform
+from marketing_assets.engines import Engine
 from marketing_assets.quality.checks import (
-    RETURN,
     CheckOutcome,
     judge_quarantine,
     judge_repeated_orders,
@@ -25,14 +24,23 @@ from marketing_assets.quality.checks import (
     judge_unattributed_ads,
     judge_unattributed_customers,
 )
+from marketing_assets.quality.findings import (
+    Finding,
+    find_repeated_orders,
+    find_unattributed_campaigns,
+    find_unattributed_customers,
+    find_unusable_rows,
+)
 from marketing_assets.quality.record import QualityRecord, QualityWarning, warnings_of
-from marketing_assets.quality.validation import validate
+from marketing_assets.quality.validation import validate_days
 from marketing_assets.reporting.data_docs import DayQuality, render_day, render_suites
 from marketing_assets.sources.campaign_channels import read_channel_rules
 from marketing_assets.storage.reports import SUITES_KEY, quality_key
 from marketing_assets.tables import (
     QUARANTINE_ADS,
     QUARANTINE_SALES,
+    RAW_ADS,
+    RAW_CRM,
     RAW_SALES,
     VALIDATED_ADS,
     VALIDATED_CRM,
@@ -40,14 +48,18 @@ from marketing_assets.tables import (
     Table,
 )
 from marketing_assets.transforms.cleaning import (
+    RETURN,
     clean_crm,
     judge_ads,
+    judge_crm,
     judge_sales,
     take_quarantined_ads,
     take_quarantined_sales,
     take_validated_ads,
     take_validated_sales,
 )
+from marketing_assets.transforms.figures import of_days
+from marketing_assets.transforms.totals import count_by_reason, total_days
 
 _QUARANTINE_RATE = {
     "quarantine_rate": "Rows in = rows validated + rows quarantined, and at most QUARANTINE_MAX_PERCENT cannot be used."
@@ -55,18 +67,34 @@ _QUARANTINE_RATE = {
 
 
 @dataclass(frozen=True)
-class _Day:
-    """One day of one source after cleaning: what is usable, what is not, and how many rows came in."""
+class _Cleaned:
+    """Some days of one source after cleaning.
+
+    Attributes:
+        source: `ads`, `crm` or `sales`.
+        table: The table that the usable rows become.
+        days: The days.
+        judged: All rows that came in, with the `reason` why each cannot be used.
+        valid: The usable rows.
+        quarantine: Where the other rows go; none for a source that keeps them all.
+        quarantined: The other rows.
+        position: The column that tells where in its source a row stands.
+        returns: The money column that is summed over returns, of a source that has any.
+        checks: What each day is checked for beside its suite and its quarantine.
+        records: What the raw partitions tell of each day.
+    """
 
     source: str
     table: Table
-    day: date
-    rows_in: int
-    valid: pl.DataFrame
-    quarantined: pl.DataFrame | None = None
-    returns_total: Decimal = Decimal(0)
-    sales_reported: bool = True
-    raw_warnings: tuple[QualityWarning, ...] = ()
+    days: Sequence[date]
+    judged: Any
+    valid: Any
+    checks: Callable[[date], list[CheckOutcome]]
+    quarantine: Table | None = None
+    quarantined: Any = None
+    position: str = ""
+    returns: str | None = None
+    records: Mapping[date, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dg.asset(
@@ -81,28 +109,33 @@ class _Day:
     ),
 )
 @guarded(minutes=20)
-def validated_ads(context: dg.AssetExecutionContext, platform: Platform, raw_ads: pl.LazyFrame) -> Iterator[Any]:
+def validated_ads(context: dg.AssetExecutionContext, platform: Platform, raw_ads: Any) -> Iterator[Any]:
     """The campaigns of the day, with numbers as numbers and a channel each.
 
     Grain: campaign. Money in the account's currency, exact. A campaign's channel is the API's, else the first match in
     CAMPAIGN_CHANNELS_CSV, else Unattributed. Rows that cannot be used are in `quarantine/ads`.
     """
+    engine = platform.engine
     rules = read_channel_rules(platform.settings.campaign_channels_csv)
-    judged = judge_ads(raw_ads).collect()
-    valid, quarantined = take_validated_ads(judged, rules), take_quarantined_ads(judged)
-    days = [
-        _Day(
+
+    def clean(days: Sequence[date]) -> _Cleaned:
+        judged = engine.keep(judge_ads(of_days(raw_ads, days)))
+        valid = engine.keep(take_validated_ads(judged, rules))
+        unattributed = find_unattributed_campaigns(valid, engine.collect)
+        return _Cleaned(
             "ads",
             VALIDATED_ADS,
-            day,
-            rows_in=judged.filter(date=day).height,
-            valid=valid.filter(date=day),
-            quarantined=quarantined.filter(date=day),
+            days,
+            judged,
+            valid,
+            checks=lambda day: [judge_unattributed_ads(unattributed[day])],
+            quarantine=QUARANTINE_ADS,
+            quarantined=take_quarantined_ads(judged),
+            position="page",
         )
-        for day in days_of(context)
-    ]
-    audited = [_audit(platform, day, [judge_unattributed_ads(day.valid)]) for day in days]
-    yield from _publish(context, platform, VALIDATED_ADS, days, audited, QUARANTINE_ADS)
+
+    batches = engine.batches(RAW_ADS, days_of(context))
+    yield from publish(context, VALIDATED_ADS, (_audit(platform, clean(days)) for days in batches))
 
 
 @dg.asset(
@@ -117,17 +150,28 @@ def validated_ads(context: dg.AssetExecutionContext, platform: Platform, raw_ads
     ),
 )
 @guarded(minutes=20)
-def validated_crm(context: dg.AssetExecutionContext, platform: Platform, raw_crm: pl.LazyFrame) -> Iterator[Any]:
+def validated_crm(context: dg.AssetExecutionContext, platform: Platform, raw_crm: Any) -> Iterator[Any]:
     """The customers as of the day, channels in their proper spelling; no row is ever taken out.
 
     Grain: customer. Money in the CRM's currency, exact.
     """
-    days = [
-        _Day("crm", VALIDATED_CRM, day, rows_in=raw.height, valid=clean_crm(raw))
-        for day, raw in ((day, raw_crm.filter(date=day).collect()) for day in days_of(context))
-    ]
-    audited = [_audit(platform, day, [judge_unattributed_customers(day.valid)]) for day in days]
-    yield from _publish(context, platform, VALIDATED_CRM, days, audited)
+    engine = platform.engine
+
+    def clean(days: Sequence[date]) -> _Cleaned:
+        judged = judge_crm(of_days(raw_crm, days))
+        valid = engine.keep(clean_crm(judged))
+        unattributed = find_unattributed_customers(valid, engine.collect)
+        return _Cleaned(
+            "crm",
+            VALIDATED_CRM,
+            days,
+            judged,
+            valid,
+            checks=lambda day: [judge_unattributed_customers(unattributed[day])],
+        )
+
+    batches = engine.batches(RAW_CRM, days_of(context))
+    yield from publish(context, VALIDATED_CRM, (_audit(platform, clean(days)) for days in batches))
 
 
 @dg.asset(
@@ -145,99 +189,122 @@ def validated_crm(context: dg.AssetExecutionContext, platform: Platform, raw_crm
     ),
 )
 @guarded(minutes=20)
-def validated_sales(context: dg.AssetExecutionContext, platform: Platform, raw_sales: pl.LazyFrame) -> Iterator[Any]:
+def validated_sales(context: dg.AssetExecutionContext, platform: Platform, raw_sales: Any) -> Iterator[Any]:
     """The sales of the day, dates and revenue as such, each order once.
 
     Grain: order. Money in the file's currency, exact; returns are not sales. Rows that cannot be used are in
     `quarantine/sales`.
     """
-    judged = judge_sales(raw_sales).collect()
-    valid, quarantined = take_validated_sales(judged), take_quarantined_sales(judged)
-    days = [
-        _Day(
+    engine = platform.engine
+
+    def clean(days: Sequence[date]) -> _Cleaned:
+        judged = engine.keep(judge_sales(of_days(raw_sales, days)))
+        valid = engine.keep(take_validated_sales(judged))
+        repeated = _repeated_orders(platform, valid, days)
+        records = platform.lake.records(RAW_SALES, days)
+        return _Cleaned(
             "sales",
             VALIDATED_SALES,
-            day,
-            rows_in=judged.filter(date=day).height,
-            valid=valid.filter(date=day),
-            quarantined=quarantined.filter(date=day),
-            returns_total=sum(judged.filter(date=day, reason=RETURN)["parsed_revenue"], Decimal(0)),
-            sales_reported=record["sales_reported"],
-            raw_warnings=tuple(QualityWarning.from_dict(warning) for warning in record["warnings"]),
-        )
-        for day, record in ((day, platform.lake.record(RAW_SALES, day)) for day in days_of(context))
-    ]
-
-    @functools.cache
-    def orders_of_the_month_before(first: date) -> pl.DataFrame:
-        last = first - timedelta(days=1)
-        month = pl.col("date").is_between(last.replace(day=1), last)
-        published = platform.lake.days(VALIDATED_SALES, last.replace(day=1), last)
-        others = platform.lake.scan(VALIDATED_SALES, set(published) - set(days_of(context)))
-        return pl.concat([others.select("order_id").collect(), valid.filter(month).select("order_id")])
-
-    audited = [
-        _audit(
-            platform,
-            day,
-            [
-                judge_sales_reported(day.day, day.sales_reported),
-                judge_repeated_orders(day.valid, orders_of_the_month_before(day.day.replace(day=1))),
+            days,
+            judged,
+            valid,
+            checks=lambda day: [
+                judge_sales_reported(day, records[day]["sales_reported"]),
+                judge_repeated_orders(repeated[day]),
             ],
+            quarantine=QUARANTINE_SALES,
+            quarantined=take_quarantined_sales(judged),
+            position="line_number",
+            returns="parsed_revenue",
+            records=records,
         )
-        for day in days
-    ]
-    yield from _publish(context, platform, VALIDATED_SALES, days, audited, QUARANTINE_SALES)
+
+    batches = engine.batches(RAW_SALES, days_of(context))
+    yield from publish(context, VALIDATED_SALES, (_audit(platform, clean(days)) for days in batches))
 
 
-def _rows_in_quarantine(day: _Day) -> list[dict[str, str | int]]:
-    """Tell where a day's unusable rows stand in their source, and why each is unusable; returns are usual."""
-    if day.quarantined is None:
-        return []
-    position = "line_number" if "line_number" in day.quarantined.columns else "page"
-    unusable = day.quarantined.filter(pl.col("reason") != RETURN)
-    return unusable.select(position, "reason").sort(position).to_dicts()
+def _repeated_orders(platform: Platform, sales: Any, days: Sequence[date]) -> dict[date, Finding]:
+    """Find the orders of some days that the month before has too; of days worked on together none is published yet."""
+    engine = platform.engine
+    findings: dict[date, Finding] = {}
+    for first, group in groupby(days, lambda day: day.replace(day=1)):
+        month = list(group)
+        last = first - timedelta(days=1)
+        published = set(platform.lake.days(VALIDATED_SALES, last.replace(day=1), last)) - set(days)
+        earlier = [
+            of_days(sales, [day for day in days if last.replace(day=1) <= day <= last]),
+            *([engine.scan(VALIDATED_SALES, sorted(published))] if published else []),
+        ]
+        found = find_repeated_orders(of_days(sales, month), earlier, engine.collect)
+        findings |= {day: found[day] for day in month}
+    return findings
 
 
-def _audit(platform: Platform, day: _Day, further_checks: Sequence[CheckOutcome]) -> Partition:
-    """Run a day's suite and checks, and write the page of what they found, whether the day is published or not.
+def _audit(platform: Platform, cleaned: _Cleaned) -> Batch:
+    """Run the suite and the checks of each day, and write the page of what they found, published or not.
 
-    The record of how the day passed goes with its rows into the lake.
+    The record of how a day passed goes with its rows into the lake; rows in quarantine are replaced before the rows
+    that may be used.
     """
-    suite = validate(day.source, day.valid)
-    reasons = {} if day.quarantined is None else dict(day.quarantined.group_by("reason").len().sort("reason").rows())
-    limit = platform.settings.quarantine_max_percent
-    checks = [
-        judge_suite(suite),
-        judge_quarantine(day.rows_in, day.valid.height, reasons, limit, _rows_in_quarantine(day)),
-        *further_checks,
-    ]
-    record = QualityRecord(
-        suite=suite,
-        rows_in=day.rows_in,
-        rows_validated=day.valid.height,
-        quarantined=reasons,
-        returns_total=f"{day.returns_total:.2f}",
-        sales_reported=day.sales_reported,
-        warnings=(*day.raw_warnings, *warnings_of(checks)),
-    )
-    page = _write_page(platform, DayQuality(day.day, record, checks))
-    facts = {
-        "rows_in": day.rows_in,
-        "rows_quarantined": sum(reasons.values()),
-        **{f"quarantined_{reason}": count for reason, count in reasons.items()},
-        "suite": suite.line,
-        "quality_page": page,
-    }
-    metadata = describe(day.table, day.valid, platform.lake.uri(day.table, day.day), **facts)
-    return Partition(day.day, day.valid, record.to_dict(), metadata, checks, page)
+    engine = platform.engine
+    suites = validate_days(cleaned.source, cleaned.valid, cleaned.days)
+    totals = by_day(engine.collect(total_days(cleaned.valid, cleaned.table)))
+    reasons = _count_reasons(engine, cleaned)
+    unusable = find_unusable_rows(cleaned.judged, cleaned.position, engine.collect) if cleaned.position else {}
+    language = platform.settings.report_language
+    pages: dict[str, bytes] = {}
+
+    def audit(day: date) -> Partition:
+        rows_in = sum(count for count, _ in reasons[day].values())
+        quarantined = {reason: reasons[day][reason][0] for reason in sorted(filter(None, reasons[day]))}
+        rows = unusable[day].rows if cleaned.position else []
+        checks = [
+            judge_suite(suites[day]),
+            judge_quarantine(
+                rows_in, totals[day].get("rows", 0), quarantined, platform.settings.quarantine_max_percent, rows
+            ),
+            *cleaned.checks(day),
+        ]
+        raw = cleaned.records.get(day, {})
+        record = QualityRecord(
+            suite=suites[day],
+            rows_in=rows_in,
+            rows_validated=totals[day].get("rows", 0),
+            quarantined=quarantined,
+            returns_total=f"{reasons[day].get(RETURN, (0, 0))[1]:.2f}",
+            sales_reported=raw.get("sales_reported", True),
+            warnings=(*map(QualityWarning.from_dict, raw.get("warnings", ())), *warnings_of(checks)),
+        )
+        key = quality_key(day, cleaned.source)
+        pages[key] = render_day(DayQuality(day, record, checks), language).encode()
+        page = platform.link_to_report(key)
+        facts = {
+            "rows_in": rows_in,
+            "rows_quarantined": sum(quarantined.values()),
+            **{f"quarantined_{reason}": count for reason, count in quarantined.items()},
+            "suite": suites[day].line,
+            "quality_page": page,
+        }
+        metadata = describe(cleaned.table, totals[day], platform.lake.uri(cleaned.table, day), **facts)
+        return Partition(day, record.to_dict(), metadata, checks, page)
+
+    partitions = [audit(day) for day in cleaned.days]
+    _update_suites_page(platform)
+    for key, page in pages.items():
+        platform.reports.write(key, page)
+    good = [partition.day for partition in partitions if not partition.blocked]
+    if cleaned.quarantine is not None and good:
+        engine.write(cleaned.quarantine, of_days(cleaned.quarantined, good), {day: {} for day in good})
+    return Batch(partitions, cleaned.valid)
 
 
-def _write_page(platform: Platform, quality: DayQuality) -> dg.MetadataValue[Any]:
-    """Write the page of how a day was judged; returns where people find it."""
-    key = quality_key(quality.day, quality.source)
-    platform.reports.write(key, render_day(quality, platform.settings.report_language).encode())
-    return platform.link_to_report(key)
+def _count_reasons(engine: Engine, cleaned: _Cleaned) -> Mapping[date, dict[str | None, tuple[int, Decimal]]]:
+    """Count each day's rows by the reason why they cannot be used (None: they can), and total their returns."""
+    counts = engine.collect(count_by_reason(cleaned.judged, cleaned.returns))
+    reasons: dict[date, dict[str | None, tuple[int, Decimal]]] = {day: {} for day in cleaned.days}
+    for day, reason, rows, total in counts.iter_rows():
+        reasons[day][reason] = rows, total
+    return reasons
 
 
 def _update_suites_page(platform: Platform) -> None:
@@ -245,20 +312,3 @@ def _update_suites_page(platform: Platform) -> None:
     page = render_suites(platform.settings.report_language).encode()
     if not platform.reports.exists(SUITES_KEY) or platform.reports.read(SUITES_KEY) != page:
         platform.reports.write(SUITES_KEY, page)
-
-
-def _publish(
-    context: dg.AssetExecutionContext,
-    platform: Platform,
-    table: Table,
-    days: Sequence[_Day],
-    audited: Sequence[Partition],
-    quarantine: Table | None = None,
-) -> Iterator[Any]:
-    """Publish the days that passed; their rows in quarantine are replaced first."""
-    _update_suites_page(platform)
-    if quarantine is not None:
-        for day, partition in zip(days, audited, strict=True):
-            if not partition.blocked and day.quarantined is not None:
-                platform.lake.write(quarantine, day.day, day.quarantined)
-    yield from publish(context, table, audited)
