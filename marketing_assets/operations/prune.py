@@ -113,11 +113,22 @@ def prune_lake(place: Place, before: date, dry_run: bool = False) -> int:
 
     Only raw and validated tables, quarantine and customer detail: the marts are in the warehouse, whatever else lies
     in the place is not this platform's.
+
+    Raises:
+        PermanentError: some may not be deleted.
+        TransientError: the store is away.
     """
-    keys = place.keys()
-    expired = [key for key in keys if _ends_before(key, before)]
-    for folder in sorted({key.rpartition("/")[0] for key in expired}) if not dry_run else []:
+    expired = _find_expired(place, before)
+    if dry_run:
+        return len(expired)
+    for folder in sorted({key.rpartition("/")[0] for key in expired}):
         place.remove(folder)
+    left = _find_expired(place, before)
+    if left:
+        raise PermanentError(
+            f"Expected to delete {len(expired)} files of the lake, but {len(left)} are still there, {place.uri(left[0])} "
+            "among them. Check the owner of the folders, or the key's right to delete objects (s3:DeleteObject)."
+        )
     return len(expired)
 
 
@@ -167,6 +178,11 @@ def _has_log(storage: SqlEventLogStorage, run_id: str) -> bool:
 def _log_of(run_id: str) -> sa.ColumnElement[bool]:
     kind = _Events.c.dagster_event_type
     return sa.and_(_Events.c.run_id == run_id, sa.or_(kind.is_(None), kind.in_(_LOG)))
+
+
+def _find_expired(place: Place, before: date) -> list[str]:
+    keys = place.keys()
+    return [key for key in keys if _ends_before(key, before)]
 
 
 def _ends_before(key: str, before: date) -> bool:

@@ -14,11 +14,12 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 from marketing_assets.definitions import defs
 from marketing_assets.defs.partitions import DAYS
 from marketing_assets.defs.sensors import stale_windows_sensor
-from marketing_assets.errors import SettingsError
+from marketing_assets.errors import PermanentError, SettingsError
 from marketing_assets.operations.instance import open_instance
 from marketing_assets.operations.prune import Pruned, prune_everything, prune_lake, prune_runs
 from marketing_assets.settings import load_operation_settings
 from marketing_assets.storage.places import open_place
+from marketing_assets_tests.storage.conftest import ObjectStore
 from marketing_assets_tests.support.ads_server import campaign
 from marketing_assets_tests.support.dagster_homes import KINDS, make_home
 from marketing_assets_tests.support.databases import Databases
@@ -186,6 +187,18 @@ def test_the_lake_loses_the_days_before_and_nothing_else(lake_uri: str):
 
     assert prune_lake(place, date(2024, 3, 10)) == 5
     assert place.keys() == KEPT
+
+
+def test_a_store_that_refuses_is_told_and_nothing_counts_as_deleted(s3: ObjectStore):
+    place = open_place(f"s3://{s3.new_bucket()}/lake")
+    place.write(KEYS[0], b"rows")
+    s3.check_keys("2")  # the lake is listed, then the folder
+    try:
+        with pytest.raises(PermanentError, match="refused to remove"):
+            prune_lake(place, date(2024, 3, 10))
+    finally:
+        s3.check_keys("inf")
+    assert place.keys() == [KEYS[0]]
 
 
 def test_a_folder_without_its_days_leaves_no_empty_folders(tmp_path: Path):
