@@ -126,8 +126,8 @@ def prune_lake(place: Place, before: date, dry_run: bool = False) -> int:
     left = _find_expired(place, before)
     if left:
         raise PermanentError(
-            f"Expected to delete {len(expired)} files of the lake, but {len(left)} are still there, {place.uri(left[0])} "
-            "among them. Check the owner of the folders, or the key's right to delete objects (s3:DeleteObject)."
+            f"Expected to delete {len(expired)} files of the lake, but {len(left)} are still there, such as "
+            f"{place.uri(left[0])}. Check the owner of the folders, or the key's right to delete (s3:DeleteObject)."
         )
     return len(expired)
 
