@@ -5,10 +5,10 @@ BIN := .venv/bin
 STAMP := .venv/.made-from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test lint bench lock clean
+.PHONY: help setup demo ui ui-readonly test lint bench lock audit clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv from requirements.lock (Python 3.11 or newer)
 
@@ -26,6 +26,12 @@ demo: setup ## Materialize the last 35 days of a made-up company, print the newe
 
 ui: setup ## Serve the Dagster UI over the same company, until Ctrl-C
 	@$(BIN)/python -m marketing_assets.sandbox ui
+
+ui-readonly: setup ## Serve it to viewers on port 3001, read only, beside `make ui` or over DAGSTER_HOME
+	@test -n "$$DAGSTER_HOME" || test -f .sandbox/environment || { \
+		echo "Expected a running \`make ui\`, or DAGSTER_HOME with its settings. Start one, set the other." >&2; exit 1; }
+	@set -a; test -n "$$DAGSTER_HOME" || . ./.sandbox/environment; \
+		exec $(BIN)/dagster-webserver --read-only -h 127.0.0.1 -p 3001 -m marketing_assets.definitions
 
 # Playwright switches stacks under the interpreter: it gets a process of its own.
 test: setup ## Run the tests, with coverage
@@ -46,6 +52,10 @@ lock: ## Resolve the dependencies anew into requirements.lock (needs uv)
 	echo 'setuptools>=77' | uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-strip-extras --custom-compile-command 'make lock' --extra dev --extra sandbox \
 		--output-file requirements.lock pyproject.toml -
+
+# The list of known faults is asked from a service: this is no part of .ci/run, which works offline.
+audit: ## Hold the locked versions against published vulnerabilities (needs uv and the network)
+	uvx pip-audit --requirement requirements.lock --require-hashes --disable-pip
 
 clean: ## Remove the environment, the sandbox and every cache
 	rm -rf .venv .sandbox .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache build *.egg-info

@@ -38,6 +38,8 @@ _PERMANENT_REFUSALS = (
     "Name or service not known",
     "invalid ",
     "permission denied",
+    "certificate",
+    "does not support SSL",
 )
 
 

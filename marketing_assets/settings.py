@@ -200,6 +200,29 @@ class NotificationSettings(BaseSettings):
         return self
 
 
+class OperationSettings(BaseSettings):
+    """What runs, events and files are kept for, and when a day counts as late. Everything has a default."""
+
+    model_config = DefinitionSettings.model_config
+
+    run_retention_days: int = Field(
+        400, ge=200, description="Days that Dagster's runs and their logs are kept; half a year back sensors read them."
+    )
+    lake_retention_days: int | None = Field(
+        None, ge=100, description="Days whose partitions stay in the lake; without it all of them do."
+    )
+    heartbeat_overdue_hour: int = Field(
+        9, ge=0, le=23, description="Hour of the day from which yesterday counts as overdue, in MARKETING_TIMEZONE."
+    )
+    lake_uri: str | None = Field(None, description="The lake: LAKE_RETENTION_DAYS needs it.")
+
+    @model_validator(mode="after")
+    def _lake_is_known(self) -> Self:
+        if self.lake_retention_days is not None and self.lake_uri is None:
+            raise ValueError("LAKE_RETENTION_DAYS needs LAKE_URI beside it")
+        return self
+
+
 def load_definition_settings() -> DefinitionSettings:
     """Read the settings that definitions depend on; raises `SettingsError` on an unreadable value."""
     try:
@@ -217,6 +240,14 @@ def load_notification_settings() -> NotificationSettings:
     """
     try:
         return NotificationSettings()
+    except ValidationError as error:
+        raise SettingsError(_unreadable(error)) from None
+
+
+def load_operation_settings() -> OperationSettings:
+    """Read how long things are kept; raises `SettingsError` on an unreadable value."""
+    try:
+        return OperationSettings()
     except ValidationError as error:
         raise SettingsError(_unreadable(error)) from None
 

@@ -4,11 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from marketing_assets.settings import NotificationSettings, Settings
+from marketing_assets.settings import NotificationSettings, OperationSettings, Settings
 from marketing_assets_tests.support.databases import Databases, start_databases
 
 # Definitions read these when they are imported, which is after this file; nothing of the machine's own may leak in.
-for setting in (*Settings.model_fields, *NotificationSettings.model_fields, "dagster_home"):
+for setting in (
+    *Settings.model_fields,
+    *NotificationSettings.model_fields,
+    *OperationSettings.model_fields,
+    "dagster_home",
+):
     os.environ.pop(setting.upper(), None)
 os.environ |= {"MARKETING_START_DATE": "2024-01-01", "BACKFILL_DAYS_PER_RUN": "0", "RETRY_DELAY_SECONDS": "0"}
 

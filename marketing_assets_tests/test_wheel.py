@@ -84,6 +84,15 @@ def test_the_installed_package_migrates_a_database(installed, tmp_path, database
     assert run([str(installed), "-c", program, databases.create()], cwd=tmp_path) == "True\n"
 
 
+def test_the_command_runs_without_any_setting(installed, wheel, tmp_path):
+    [name] = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("entry_points.txt")]
+    assert (
+        "marketing-assets = marketing_assets.operations.cli:run_program" in zipfile.ZipFile(wheel).read(name).decode()
+    )
+    told = run([str(installed), "-m", "marketing_assets.operations.cli", "--help"], cwd=tmp_path)
+    assert "try every configured connection and permission" in told
+
+
 def test_the_installed_distribution_tells_its_version(installed, tmp_path):
     program = "from importlib.metadata import version; print(version('marketing_assets'))"
     assert run([str(installed), "-c", program], cwd=tmp_path) == "0.1.0\n"

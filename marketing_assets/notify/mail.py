@@ -115,6 +115,19 @@ class Mail:
         except _TooLargeError:
             self._hand_in(self._compose(message, None))
 
+    def test_login(self) -> str:
+        """Connect, encrypt and log in, without a mail; returns where.
+
+        Raises:
+            TransientError: the server is away or too slow.
+            PermanentError: it refuses the login, or a connection that is encrypted and trusted.
+        """
+        with _smtp_faults(), self._session() as session:
+            _check(session.noop(), "the session")
+            encryption = "encrypted" if isinstance(session.sock, ssl.SSLSocket) else "not encrypted"
+        login = "logged in" if self._server.user else "no login"
+        return f"{self._server.host}:{self._server.port} ({encryption}, {login})"
+
     def _compose(self, message: Message, place: Place | None) -> EmailMessage:
         """Write the mail: as text, and as the page that the reports store has for it, or else as a page of its own."""
         settings = self._settings

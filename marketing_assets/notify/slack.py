@@ -5,8 +5,10 @@ A message that Slack did not surely take is not sent again here but reported as 
 
 import logging
 import math
+import ssl
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException
@@ -93,20 +95,32 @@ class Slack:
             if refused:
                 raise _fault(refused)
 
+    def test_login(self) -> str:
+        """Ask Slack whose the bot token is, without posting; returns the bot and its workspace.
+
+        Raises:
+            TransientError: Slack is away, too slow, or asks for a pause.
+            PermanentError: Slack refuses the token, or the bot may not post.
+        """
+        from slack_sdk.errors import SlackApiError
+
+        try:
+            with _faults_named():
+                response = self._client().auth_test()
+        except SlackApiError as error:
+            if error.response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise TransientError(f"Slack answered with HTTP {error.response.status_code}.") from None
+            raise _fault(str(error.response.get("error") or "unknown_error")) from None
+        granted = response.headers.get("x-oauth-scopes", "chat:write")
+        if "chat:write" not in [scope.strip() for scope in granted.split(",")]:
+            raise PermanentError("Expected the scope chat:write with SLACK_BOT_TOKEN; Slack has granted others only.")
+        return f"{response.get('user')} in {response.get('team')}"
+
     def _post(self, content: Mapping[str, Any], message: Message) -> str:
         """Post once; returns what is wrong with the content, empty when Slack took it."""
-        from slack_sdk.errors import SlackClientError
-
-        # Not chained: an error's own words may show the token, or the webhook's address, which is a secret too.
-        try:
+        with _faults_named():
             webhook = self._settings.slack_webhook_url
             answer = self._post_to_webhook(content) if webhook else self._post_to_channel(content, message)
-        except (OSError, HTTPException) as fault:
-            raise TransientError(f"Slack could not be reached: {type(fault).__name__}.") from None
-        except (ValueError, SlackClientError) as fault:
-            raise PermanentError(
-                f"Slack cannot be asked ({type(fault).__name__}). Check SLACK_API_URL and the token, or the webhook."
-            ) from None
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.error in {"ratelimited", "rate_limited"}:
             pause = _retry_after(answer.headers)
             raise RateLimitedError(f"Slack asks for a pause of {pause:g} s.", pause)
@@ -166,6 +180,31 @@ class Slack:
         )
         client.proxy = None
         return client
+
+
+@contextmanager
+def _faults_named() -> Iterator[None]:
+    """Turn faults of the conversation with Slack into this platform's; what the API itself says passes through.
+
+    Not chained: an error's own words may show the token, or the webhook's address, which is a secret too.
+    """
+    from slack_sdk.errors import SlackApiError, SlackClientError
+
+    try:
+        yield
+    except SlackApiError:
+        raise
+    except (OSError, HTTPException) as fault:
+        if isinstance(getattr(fault, "reason", None), ssl.SSLCertVerificationError):
+            raise PermanentError(
+                "Slack's address showed a certificate that this machine does not trust. Check SLACK_API_URL or the "
+                "webhook; SSL_CERT_FILE names the authorities that are trusted."
+            ) from None
+        raise TransientError(f"Slack could not be reached: {type(fault).__name__}.") from None
+    except (ValueError, SlackClientError) as fault:
+        raise PermanentError(
+            f"Slack cannot be asked ({type(fault).__name__}). Check SLACK_API_URL and the token, or the webhook."
+        ) from None
 
 
 def _fault(error: str) -> MarketingError:

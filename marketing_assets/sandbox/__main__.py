@@ -1,12 +1,14 @@
 """The commands behind `make demo` and `make ui`: `python -m marketing_assets.sandbox demo|ui`."""
 
 import argparse
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
@@ -88,16 +90,28 @@ def ui(folder: Path) -> None:
         progress.say("Starting the Dagster UI and daemon …")
         port = _free_port()
         environment = sandbox.environment() | {"DAGSTER_UI_URL": f"http://127.0.0.1:{port}"}
-        tidy_up = ("marketing_assets.sandbox.abandoned_runs",)
-        run_to_end(tidy_up, environment, sandbox.folder, sandbox.log("abandoned_runs"))
+        tidy_up = ("marketing_assets.operations.cli", "end-runs", "--all")
+        run_to_end(tidy_up, environment, sandbox.folder, sandbox.log("end_runs"))
         log = sandbox.log("ui")
         command = ("dagster", "dev", *_DEFINITIONS, "-h", "127.0.0.1", "-p", str(port))
-        with child_process(command, environment, sandbox.folder, log) as process:
+        with child_process(command, environment, sandbox.folder, log) as process, _settings_file(sandbox) as settings:
             _await_ui(f"http://127.0.0.1:{port}", process, log)
             progress.say(f"The Dagster UI is at http://127.0.0.1:{port} (its log: {log}). Ctrl-C ends it.")
-            _print_places(sandbox, {"reports": sandbox.reports})
+            _print_places(sandbox, {"reports": sandbox.reports, "settings": settings})
             _keep_days_coming(sandbox, process)
             raise DagsterError(f"The Dagster UI ended by itself.{error_in(log)}")
+
+
+@contextmanager
+def _settings_file(sandbox: Sandbox) -> Iterator[Path]:
+    """Keep the sandbox's settings in a file while it runs, for other commands: `set -a; . .sandbox/environment`."""
+    path = sandbox.folder / "environment"
+    lines = [f"{name}={shlex.quote(value)}" for name, value in sandbox.settings().items()]
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _await_ui(address: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -103,17 +103,21 @@ def _texts(block: Mapping[str, Any]) -> Iterable[str]:
 
 
 class _SlackHandler(BaseHTTPRequestHandler):
-    """Answers chat.postMessage, and nothing else."""
+    """Answers chat.postMessage and auth.test, and nothing else."""
 
     inbox: Inbox
 
     def do_POST(self) -> None:
         """Take a message."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        known = self.path == "/api/chat.postMessage"
-        if known:
+        told: dict[str, Any] = {"ok": True}
+        if self.path == "/api/chat.postMessage":
             self.inbox.take_slack(json.loads(body))
-        answer = json.dumps({"ok": True} if known else {"ok": False, "error": "unknown_method"}).encode()
+        elif self.path == "/api/auth.test":
+            told = {"ok": True, "user": "marketing-assets", "team": "the sandbox's inbox"}
+        else:
+            told = {"ok": False, "error": "unknown_method"}
+        answer = json.dumps(told).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(answer)))

@@ -91,7 +91,11 @@ class Sandbox:
         must not let made-up figures reach its Slack, its mailboxes or its Dagster.
         """
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OUTSIDE_WORLD)}
-        return inherited | {
+        return inherited | self.settings()
+
+    def settings(self) -> dict[str, str]:
+        """Return the environment variables that lead into the sandbox."""
+        return {
             "ADS_API_URL": f"{self.ads_address}/v1",
             "ADS_TOKEN_URL": f"{self.ads_address}/oauth/token",
             "ADS_CLIENT_ID": _CLIENT_ID,

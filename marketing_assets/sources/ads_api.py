@@ -10,16 +10,17 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import polars as pl
 
 from marketing_assets.errors import PermanentError, SourceNotReadyError
 from marketing_assets.settings import Settings
 from marketing_assets.sources.ads_rows import OffContractError, Page, Row, parse_page, repeated_campaigns, values_of
-from marketing_assets.sources.http import Answer, Conversation, TryAgainError, require_address
+from marketing_assets.sources.http import MAX_TRIES, Answer, Conversation, TryAgainError, require_address
 from marketing_assets.sources.oauth import Credentials, credentials_of
 from marketing_assets.sources.rate_window import RequestWindow
 from marketing_assets.tables import RAW_ADS
@@ -34,6 +35,13 @@ _METRICS = "impressions,clicks,cost,conversions"
 _NAMES_SHOWN = 10
 
 
+class FirstPage(NamedTuple):
+    """What the API says when it is asked once: how many campaigns a day's first page has, and what time it is there."""
+
+    campaigns: int
+    server_time: datetime | None
+
+
 class AdsClient:
     """Reads campaign rows of single days from the ads API. A context manager; one client serves one thread.
 
@@ -46,6 +54,7 @@ class AdsClient:
         read_timeout: Seconds to wait for the server's next bytes; a whole body may take five times as long.
         sleep: How to pause, in seconds.
         clock: Seconds since 1970. It and `sleep` must move together, or a full window is never seen to empty.
+        max_tries: Most tries of one request.
 
     Raises:
         SettingsError: the address is unusable.
@@ -63,20 +72,27 @@ class AdsClient:
         read_timeout: float = 60,
         sleep: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.time,
+        max_tries: int = MAX_TRIES,
     ) -> None:
         require_address(api_url, "ADS_API_URL")
         self._reports_url = f"{api_url.rstrip('/')}/reports"
         self._credentials = credentials
         self._http = Conversation(
-            read_timeout=read_timeout, max_wait_seconds=max_wait_seconds, sleep=sleep, clock=clock
+            read_timeout=read_timeout,
+            max_wait_seconds=max_wait_seconds,
+            sleep=sleep,
+            clock=clock,
+            max_tries=max_tries,
         )
         state_name = hashlib.sha256(self._reports_url.encode()).hexdigest()[:16]
         state_file = state_folder / f"ads-requests-{state_name}.sqlite"
         self._window = RequestWindow(state_file, requests_per_minute, sleep, clock)
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings, **options: Any) -> Self:
         """Make the client that the settings describe; ADS_TOKEN_URL goes before ADS_ACCESS_TOKEN.
+
+        `options` are the arguments of the class that no setting names.
 
         Raises:
             SettingsError: a setting is missing, or an address or token is unusable.
@@ -87,6 +103,7 @@ class AdsClient:
             state_folder=Path(tempfile.gettempdir()) / f"marketing_assets-{os.getuid()}",
             requests_per_minute=settings.ads_requests_per_minute,
             max_wait_seconds=settings.ads_max_wait_seconds,
+            **options,
         )
 
     def __enter__(self) -> Self:
@@ -127,6 +144,18 @@ class AdsClient:
             )
         return pl.DataFrame(rows, schema=RAW_ADS.schema)
 
+    def fetch_first_page(self, day: date) -> FirstPage:
+        """Ask once for the first page of a day, as a test of address, token and contract.
+
+        Raises:
+            PermanentError: rejected credentials, a 3xx or 4xx, or a body off the contract.
+            TransientError: a network fault, 5xx, 429 or broken JSON.
+        """
+        what, query = f"Ads API, page 1 of {day}", _query(day, 1)
+        answer = self._get(query, what)
+        self._require_success(answer, what)
+        return FirstPage(len(self._parse(answer.body, day, 1, what).rows), _moment(answer.date))
+
     def _read_settled(self, day: date) -> list[Row]:
         for read in range(1, MAX_READS + 1):
             rows = self._read_day(day)
@@ -166,7 +195,7 @@ class AdsClient:
 
     def _fetch_page(self, day: date, number: int) -> Page:
         what = f"Ads API, page {number} of {day}"
-        query = {"date": day.isoformat(), "page": number, "per_page": PAGE_SIZE, "metrics": _METRICS}
+        query = _query(day, number)
         renewed = False
 
         def attempt() -> Page:
@@ -208,6 +237,18 @@ class AdsClient:
             raise TryAgainError(
                 f"{what}: expected JSON, found a broken body of {len(body)} bytes: {self._http.excerpt(body)}"
             ) from None
+
+
+def _query(day: date, number: int) -> dict[str, Any]:
+    return {"date": day.isoformat(), "page": number, "per_page": PAGE_SIZE, "metrics": _METRICS}
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Read a Date header, in UTC; None if it is missing or unreadable."""
+    try:
+        return parsedate_to_datetime(text or "").astimezone(UTC)
+    except ValueError:
+        return None
 
 
 def _listed(names: list[str]) -> str:

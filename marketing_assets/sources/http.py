@@ -7,8 +7,9 @@ below 500 means is the caller's business.
 import json
 import logging
 import re
+import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, NoReturn, TypeVar
@@ -45,11 +46,12 @@ class TryAgainError(TransientError):
 
 
 class Answer(NamedTuple):
-    """What the server said: its status, the whole body after decompression, and its Retry-After header."""
+    """What the server said: its status, the whole body after decompression, its Retry-After and Date headers."""
 
     status: int
     body: bytes
     retry_after: str | None
+    date: str | None = None
 
 
 class Conversation:
@@ -60,10 +62,16 @@ class Conversation:
         max_wait_seconds: Longest Retry-After that is waited for.
         sleep: How to pause, in seconds.
         clock: Seconds since 1970.
+        max_tries: Most tries of one request.
     """
 
     def __init__(
-        self, read_timeout: float, max_wait_seconds: float, sleep: Callable[[float], object], clock: Callable[[], float]
+        self,
+        read_timeout: float,
+        max_wait_seconds: float,
+        sleep: Callable[[float], object],
+        clock: Callable[[], float],
+        max_tries: int = MAX_TRIES,
     ) -> None:
         self._session = requests.Session()
         # Without any auth of its own, requests would let a password from .netrc replace the Authorization header.
@@ -72,6 +80,7 @@ class Conversation:
         self._max_wait_seconds = max_wait_seconds
         self._sleep = sleep
         self._clock = clock
+        self._max_tries = max_tries
         self._secrets: set[str] = set()
 
     def close(self) -> None:
@@ -92,17 +101,17 @@ class Conversation:
         return f"{start!r}." if start else "an empty body."
 
     def keep_trying(self, attempt: Callable[[], _T]) -> _T:
-        """Call until it raises no `TryAgainError`, at most five times, pausing between the calls.
+        """Call until it raises no `TryAgainError`, at most `max_tries` times, pausing between the calls.
 
         Raises:
-            TransientError: the fifth call failed, too.
+            TransientError: the last call failed, too.
         """
         retrying = Retrying(
-            stop=stop_after_attempt(MAX_TRIES),
+            stop=stop_after_attempt(self._max_tries),
             wait=_next_wait,
             retry=retry_if_exception_type(TryAgainError),
             sleep=self._pause,
-            before_sleep=_log_retry,
+            before_sleep=self._log_retry,
             retry_error_callback=_give_up,
         )
         return retrying(attempt)
@@ -124,6 +133,11 @@ class Conversation:
                 f"{what}: unusable address ({type(error).__name__}). Check the ADS_* settings."
             ) from None
         except (requests.RequestException, HTTPError) as error:
+            if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
+                raise PermanentError(
+                    f"{what}: expected a certificate that this machine trusts, found another. Check the address; "
+                    "REQUESTS_CA_BUNDLE names the authorities that are trusted."
+                ) from None
             raise TryAgainError(f"{what}: expected an answer, found {_reason(error)}.") from None
         if answer.status == 429 or answer.status >= 500:
             raise self._overload(answer, what)
@@ -134,7 +148,8 @@ class Conversation:
         with self._session.request(
             method, url, timeout=timeouts, allow_redirects=False, stream=True, **content
         ) as response:
-            return Answer(response.status_code, self._read(response, what), response.headers.get("Retry-After"))
+            body, headers = self._read(response, what), response.headers
+            return Answer(response.status_code, body, headers.get("Retry-After"), headers.get("Date"))
 
     def _read(self, response: requests.Response, what: str) -> bytes:
         # Each read1 gives what one arrival brought, so that a server that drips cannot hold a read for hours.
@@ -179,6 +194,10 @@ class Conversation:
         if seconds > 0:
             self._sleep(seconds)
 
+    def _log_retry(self, state: RetryCallState) -> None:
+        wait = state.upcoming_sleep
+        logger.warning("%s Try %d of %d; next in %.1f s.", _fault(state), state.attempt_number, self._max_tries, wait)
+
 
 def require_address(url: str, setting: str) -> None:
     """Raise `SettingsError` unless this is an http or https address. It is not shown: it may hold a password."""
@@ -206,20 +225,22 @@ def _next_wait(state: RetryCallState) -> float:
     return _BACKOFF(state) if asked is None else asked
 
 
-def _log_retry(state: RetryCallState) -> None:
-    wait = state.upcoming_sleep
-    logger.warning("%s Try %d of %d; next in %.1f s.", _fault(state), state.attempt_number, MAX_TRIES, wait)
-
-
 def _give_up(state: RetryCallState) -> NoReturn:
-    fault = _fault(state)
-    raise TransientError(f"{fault} Given up after {MAX_TRIES} tries; run it again later.") from None
+    fault, tries = _fault(state), state.attempt_number
+    raise TransientError(
+        f"{fault} Given up after {tries} {'try' if tries == 1 else 'tries'}; run it again later."
+    ) from None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Give an error and, one after the other, what has caused it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def _reason(error: Exception) -> str:
     """Name a network fault without its text, which may hold addresses with passwords."""
-    causes: list[BaseException] = [error]
-    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
-        causes.append(cause)
-    system = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
+    system = next((cause.strerror for cause in _causes(error) if isinstance(cause, OSError) and cause.strerror), None)
     return f"{type(error).__name__} ({system})" if system else type(error).__name__

@@ -8,6 +8,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
@@ -53,6 +54,14 @@ class Place(ABC):
     @abstractmethod
     def write(self, key: str, data: bytes) -> None:
         """Write the file whole, replacing an earlier one; readers see the old bytes or the new ones, never a part."""
+
+    @abstractmethod
+    def modified(self, key: str) -> datetime:
+        """Return when the file was last written, in UTC; raises `FileNotFoundError` without it."""
+
+    @abstractmethod
+    def check_writable(self) -> None:
+        """Raise `PermanentError` where files may not be written; changes nothing."""
 
     @abstractmethod
     def writing(self, key: str) -> AbstractContextManager[BinaryIO]:
@@ -131,6 +140,16 @@ class FolderPlace(Place):
     def remove(self, prefix: str) -> None:
         """Remove the folder and all that is in it."""
         shutil.rmtree(self.root / prefix, ignore_errors=True)
+
+    def modified(self, key: str) -> datetime:
+        """Return when the file was last written, in UTC; raises `FileNotFoundError` without it."""
+        return datetime.fromtimestamp((self.root / key).stat().st_mtime, UTC)
+
+    def check_writable(self) -> None:
+        """Raise `PermanentError` where the folder (or the one it will be made in) may not be written."""
+        there = next(path for path in (self.root, *self.root.parents) if path.exists())
+        if not there.is_dir() or not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+            raise PermanentError(f"Expected to write below {there}, may not. Check the folder and its owner.")
 
     def keys(self, prefix: str = "") -> list[str]:
         """List the keys of the files below a prefix, sorted; parts of unfinished writes are not files yet."""
@@ -252,6 +271,21 @@ class S3Place(Place):
             for start in range(0, len(keys), 1000):
                 listed = [{"Key": self.prefix + key} for key in keys[start : start + 1000]]
                 self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": listed, "Quiet": True})
+
+    def modified(self, key: str) -> datetime:
+        """Return when the object was last written, in UTC; raises `FileNotFoundError` without it."""
+        with self._translated("look at", key):
+            found: datetime = self.client.head_object(Bucket=self.bucket, Key=self.prefix + key)["LastModified"]
+        return found
+
+    def check_writable(self) -> None:
+        """Raise `PermanentError` where objects may not be written: begins an upload of nothing and takes it back."""
+        key = ".write-check"
+        target = {"Bucket": self.bucket, "Key": self.prefix + key}
+        with self._translated("write", key):
+            upload = self.client.create_multipart_upload(**target, **self._encryption)["UploadId"]
+        with self._translated("take back the upload to", key):
+            self.client.abort_multipart_upload(**target, UploadId=upload)
 
     def keys(self, prefix: str = "") -> list[str]:
         """List the keys below a prefix, sorted."""

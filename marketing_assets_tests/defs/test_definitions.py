@@ -170,6 +170,13 @@ def test_the_schedule_runs_at_seven_in_tokyo_by_default():
     assert schedule.job_name == "daily_marketing"
 
 
+def test_pruning_runs_on_sunday_mornings_before_the_daily_run():
+    schedule = REPOSITORY.get_schedule_def("prune_schedule")
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 4 * * 0", "Asia/Tokyo")
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    assert schedule.job_name == "prune"
+
+
 @pytest.mark.parametrize(
     "tick",
     [
@@ -243,7 +250,9 @@ def importers_of(*modules: str) -> set[str]:
 
 
 def test_dependencies_point_one_way():
-    assert importers_of("dagster", "dagster_slack", "dagster_aws", "dagster_postgres") == {"defs", "definitions.py"}
+    outer = {"defs", "definitions.py", "operations"}
+    assert importers_of("dagster", "dagster_slack", "dagster_aws", "dagster_postgres") == outer
     assert importers_of("marketing_assets.defs") == {"defs", "definitions.py"}
+    assert importers_of("marketing_assets.operations") == {"defs", "operations"}
     assert importers_of("marketing_assets.sandbox") == set()
     assert importers_of("marketing_assets_tests") == set()

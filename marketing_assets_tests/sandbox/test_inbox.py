@@ -61,11 +61,12 @@ def test_what_arrives_is_kept_and_shown_in_its_order(settings: NotificationSetti
     assert shown == [f"{inbox}/0001-slack.json\n{slack_text}", f"{inbox}/0002-mail.eml\n{mail_text}"]
 
 
-def test_it_answers_nothing_but_messages(settings: NotificationSettings):
+def test_it_answers_nothing_but_messages_and_whose_the_token_is(settings: NotificationSettings):
     from slack_sdk import WebClient
     from slack_sdk.errors import SlackApiError
 
     client = WebClient("made-up-token", base_url=settings.slack_api_url)
     client.proxy = None
+    assert client.auth_test()["user"] == "marketing-assets"
     with pytest.raises(SlackApiError, match="unknown_method"):
-        client.auth_test()
+        client.conversations_list()

@@ -1,11 +1,19 @@
 import subprocess
 import sys
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
 
 import polars as pl
 import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
 from marketing_assets.errors import PermanentError, TransientError
+from marketing_assets.storage import migrations
 from marketing_assets.storage.migrations import HEAD, is_current, migrate
+from marketing_assets.storage.warehouse import Warehouse
 from marketing_assets.tables import CHANNEL_KPI, CHANNEL_MERGED, DAILY_SUMMARY, Table
 from marketing_assets_tests.support.databases import run_sql
 
@@ -18,6 +26,16 @@ TYPES = {
     pl.Boolean(): "boolean",
     pl.Decimal(18, 2): "numeric(18,2)",
 }
+DAY = date(2024, 3, 11)
+VALUES = {
+    "date": DAY,
+    "text": "Google",
+    "bigint": 7,
+    "double precision": 1.5,
+    "boolean": True,
+    "numeric(18,2)": Decimal("1234567.89"),
+}
+"""A value of each type, for rows of an old release."""
 
 _COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, col_description(a.attrelid, a.attnum)
@@ -79,6 +97,38 @@ def test_migrating_again_changes_no_row(databases):
     )
     migrate(url, "marketing")
     assert run_sql(url, "SELECT count(*) FROM marketing.mart_daily_summary") == [(1,)]
+
+
+def first_release(url: str) -> None:
+    """Bring a database to the schema of the first release."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["schema"] = "marketing"
+    engine = sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg2"))
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE SCHEMA marketing"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    engine.dispose()
+
+
+def test_a_schema_of_the_first_release_comes_to_the_newest_with_its_rows(databases):
+    url = databases.create()
+    first_release(url)
+    columns = {mart.name: run_sql(url, _COLUMNS.format(table=mart.name)) for mart in MARTS}
+    names = {table: ", ".join(name for name, *_ in found) for table, found in columns.items()}
+    rows = {table: tuple(VALUES[kind] for _, kind, *_ in found) for table, found in columns.items()}
+    for table, row in rows.items():
+        run_sql(url, f"INSERT INTO marketing.{table} ({names[table]}) VALUES ({', '.join(map(repr, map(str, row)))})")
+    assert run_sql(url, "SELECT version_num FROM marketing.alembic_version") == [("0001",)]
+
+    migrate(url, "marketing")
+
+    assert is_current(url, "marketing")
+    for mart in MARTS:
+        assert run_sql(url, f"SELECT {names[mart.name]} FROM marketing.{mart.name}") == [rows[mart.name]]
+        [read] = Warehouse(url, "marketing").read(mart, DAY, DAY).select(names[mart.name].split(", ")).rows()
+        assert read == rows[mart.name]
 
 
 def test_a_schema_that_its_owner_made_is_used(databases):

@@ -1,0 +1,1 @@
+from marketing_assets_tests.storage.conftest import object_store_server, s3  # noqa: F401 (fixtures)
