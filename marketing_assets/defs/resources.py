@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 import dagster as dg
+from pydantic import PrivateAttr
 
 from marketing_assets.settings import Settings, load_settings
 from marketing_assets.storage.lake import Lake
@@ -19,6 +20,12 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     step first asks, and then all missing settings are named at once.
     """
 
+    _run_id: str = PrivateAttr(default="")
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Keep which run this is: the warehouse notes it beside what the run changes."""
+        self._run_id = context.run_id or ""
+
     @cached_property
     def settings(self) -> Settings:
         """Every setting; raises `SettingsError` when one is missing or unreadable."""
@@ -32,7 +39,8 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     @cached_property
     def warehouse(self) -> Warehouse:
         """The warehouse at WAREHOUSE_DATABASE_URL."""
-        return Warehouse(self.settings.warehouse_database_url.get_secret_value(), self.settings.warehouse_schema)
+        settings = self.settings
+        return Warehouse(settings.warehouse_database_url.get_secret_value(), settings.warehouse_schema, self._run_id)
 
     @cached_property
     def reports(self) -> Place:

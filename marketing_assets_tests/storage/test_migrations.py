@@ -6,10 +6,11 @@ import pytest
 
 from marketing_assets.errors import PermanentError, TransientError
 from marketing_assets.storage.migrations import HEAD, is_current, migrate
-from marketing_assets.tables import CHANNEL_KPI, CHANNEL_MERGED, DAILY_SUMMARY, Table
+from marketing_assets.tables import CHANNEL_KPI, CHANNEL_MERGED, DAILY_SUMMARY, MART_RESTATEMENT, Table
 from marketing_assets_tests.support.databases import run_sql
 
-MARTS = [CHANNEL_MERGED, CHANNEL_KPI, DAILY_SUMMARY]
+MARTS = [CHANNEL_MERGED, CHANNEL_KPI, DAILY_SUMMARY, MART_RESTATEMENT]
+MAY_BE_NULL = {"best_channel", "old_value", "new_value"}
 TYPES = {
     pl.Date(): "date",
     pl.String(): "text",
@@ -17,6 +18,7 @@ TYPES = {
     pl.Float64(): "double precision",
     pl.Boolean(): "boolean",
     pl.Decimal(18, 2): "numeric(18,2)",
+    pl.Datetime("us", "UTC"): "timestamp with time zone",
 }
 
 _COLUMNS = """
@@ -47,9 +49,9 @@ class TestTheDatabaseIsAsTheTablesSay:
             (column.name, TYPES[column.dtype], column.description) for column in table.columns
         ]
 
-    def test_only_ratios_and_the_best_channel_may_be_null(self, migrated: str, table: Table):
+    def test_only_ratios_best_channels_and_what_was_unknown_may_be_null(self, migrated: str, table: Table):
         for name, kind, not_null, _ in run_sql(migrated, _COLUMNS.format(table=table.name)):
-            assert not_null == (kind != "double precision" and name != "best_channel"), name
+            assert not_null == (kind != "double precision" and name not in MAY_BE_NULL), name
 
     def test_primary_key(self, migrated: str, table: Table):
         assert tuple(name for (name,) in run_sql(migrated, _PRIMARY_KEY.format(table=table.name))) == table.key
@@ -79,6 +81,21 @@ def test_migrating_again_changes_no_row(databases):
     )
     migrate(url, "marketing")
     assert run_sql(url, "SELECT count(*) FROM marketing.mart_daily_summary") == [(1,)]
+
+
+def test_a_schema_of_the_first_version_gets_what_came_since_and_keeps_its_rows(databases):
+    url = databases.create()
+    migrate(url, "marketing")
+    run_sql(
+        url,
+        "INSERT INTO marketing.mart_channel_merged VALUES ('2024-03-11', 'Google', 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, true)",
+        "DROP TABLE marketing.mart_restatement",
+        "UPDATE marketing.alembic_version SET version_num = '0001'",
+    )
+    assert not is_current(url, "marketing")
+    migrate(url, "marketing")
+    assert run_sql(url, "SELECT channel FROM marketing.mart_channel_merged") == [("Google",)]
+    assert run_sql(url, "SELECT count(*) FROM marketing.mart_restatement") == [(0,)]
 
 
 def test_a_schema_that_its_owner_made_is_used(databases):
