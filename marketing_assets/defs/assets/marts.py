@@ -8,6 +8,7 @@ import dagster as dg
 import polars as pl
 
 from marketing_assets.defs.assets.common import asset_arguments
+from marketing_assets.defs.facts import FACTS_VERSION_KEY
 from marketing_assets.defs.faults import guarded
 from marketing_assets.defs.partitions import SETTINGS, days_of
 from marketing_assets.defs.publishing import Partition, check_specs, describe, publish
@@ -28,6 +29,7 @@ from marketing_assets.tables import (
 )
 from marketing_assets.transforms.channels import detail_customers, merge_channels
 from marketing_assets.transforms.kpis import WINDOWS, compute_channel_kpis, summarize_days
+from marketing_assets.transforms.restatement import version_of
 
 
 @dg.asset(
@@ -75,7 +77,8 @@ def channel_merged(
             judge_reconciliation(rows, ads, customers, sales, day),
             judge_unknown_customers(sales, customers),
         ]
-        return Partition(day, rows, metadata=_describe(CHANNEL_MERGED, rows), checks=checks)
+        metadata = _describe(CHANNEL_MERGED, rows, **{FACTS_VERSION_KEY: version_of(rows)})
+        return Partition(day, rows, metadata=metadata, checks=checks)
 
     yield from publish(context, CHANNEL_MERGED, [audit(day) for day in days])
 
