@@ -9,14 +9,14 @@ import dagster as dg
 from marketing_assets.defs.assets.common import OWNERS
 from marketing_assets.defs.facts import FACTS, PULLED
 from marketing_assets.defs.partitions import SETTINGS
-from marketing_assets.defs.sensors import group_days, last_materialized, range_tags
+from marketing_assets.defs.sensors import LOOKBACK_SCHEDULE, group_days, last_materialized, range_tags
 
 _MONDAY = 0
 
 
 @dg.schedule(
     "0 6 * * *",
-    name="lookback_schedule",
+    name=LOOKBACK_SCHEDULE,
     target=dg.AssetSelection.assets(*PULLED),
     execution_timezone=SETTINGS.marketing_timezone,
     default_status=dg.DefaultScheduleStatus.RUNNING,

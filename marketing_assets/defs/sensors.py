@@ -5,11 +5,18 @@ from datetime import date, timedelta
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterRunStatus, RunsFilter
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    SCHEDULE_NAME_TAG,
+)
 
 from marketing_assets.defs.facts import FACTS, FactsHistory
+from marketing_assets.defs.outcomes import QUIET_TAG
 from marketing_assets.defs.partitions import SETTINGS
 from marketing_assets.transforms.kpis import WINDOWS
+
+LOOKBACK_SCHEDULE = "lookback_schedule"
 
 _WINDOWED = [dg.AssetKey("channel_kpis"), dg.AssetKey("daily_summary"), dg.AssetKey("report")]
 _UNFINISHED = [
@@ -44,16 +51,18 @@ def stale_windows_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.Run
         yield dg.SkipReason("No day has been materialized since the last look.")
         return
     computed = _oldest([last_materialized(instance, key) for key in _WINDOWED])
-    stale = find_stale_days(changed, computed, max(WINDOWS), FactsHistory(instance).differs)
+    history = FactsHistory(instance)
+    stale = find_stale_days(changed, computed, max(WINDOWS), history.differs)
     context.update_cursor(judged)
     if not stale:
         yield dg.SkipReason("Every window holds what its days say.")
         return
+    quiet = {QUIET_TAG: "true"} if all(_looked_back(instance, run_id) for run_id in history.changed_by) else {}
     for first, last in group_days(stale, SETTINGS.backfill_days_per_run):
         yield dg.RunRequest(
             run_key=f"{first}…{last} after {_last_change(changed, first, last)}",
             asset_selection=_WINDOWED,
-            tags=range_tags(first, last),
+            tags=range_tags(first, last) | quiet,
         )
 
 
@@ -107,6 +116,12 @@ def _last_change(changed: Mapping[date, int], first: date, last: date) -> int:
     """Return the last change of a day that the windows of some days hold."""
     start = first - timedelta(days=max(WINDOWS) - 1)
     return max(number for day, number in changed.items() if start <= day <= last)
+
+
+def _looked_back(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Tell whether a run only pulled the trailing days again: the next report tells what that has changed."""
+    run = instance.get_run_by_id(run_id)
+    return run is not None and run.tags.get(SCHEDULE_NAME_TAG) == LOOKBACK_SCHEDULE
 
 
 def is_busy(instance: dg.DagsterInstance) -> bool:

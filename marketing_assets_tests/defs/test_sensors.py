@@ -8,7 +8,9 @@ import pytest
 
 from marketing_assets.definitions import defs
 from marketing_assets.defs.facts import FACTS_VERSION_KEY, FactsHistory
+from marketing_assets.defs.outcomes import QUIET_TAG
 from marketing_assets.defs.sensors import find_stale_days, group_days, last_materialized, stale_windows_sensor
+from marketing_assets.storage.reports import report_key
 from marketing_assets_tests.support.ads_server import campaign
 from marketing_assets_tests.support.databases import Databases
 from marketing_assets_tests.support.stack import Stack, running_stack
@@ -62,7 +64,7 @@ def test_facts_differ_from_what_they_were_at_a_time_not_from_what_they_were_last
         assert not history.differs(MONDAY, first)  # changed, and changed back
         assert history.differs(MONDAY, unversioned)
         assert history.differs(MONDAY, unversioned - 1)
-        assert history.differs(TUESDAY, back)
+        assert not history.differs(TUESDAY, back)  # has no facts
 
 
 def test_days_are_grouped_without_gaps_and_up_to_a_length() -> None:
@@ -111,6 +113,28 @@ def test_a_restated_day_is_told_and_only_the_windows_that_hold_it_are_recomputed
     assert {row["run_id"] for row in changes} == {again.run_id}
     [request] = tick(stack)
     assert request.partition_key_range == dg.PartitionKeyRange(str(TUESDAY), str(WEDNESDAY))
+    assert QUIET_TAG not in request.tags
+    assert stack.materialize(TUESDAY, WEDNESDAY, select="channel_kpis*").success
+    told = "Since yesterday's report, 1 day changed: Google ad cost -9.50, Google conversions +12"
+    texts = [stack.reports.read(report_key(day, "txt")).decode() for day in (MONDAY, TUESDAY, WEDNESDAY)]
+    assert [told in text for text in texts] == [False, True, True]
+
+
+def test_what_the_morning_look_back_changed_is_told_by_the_next_report_only(stack: Stack) -> None:
+    assert stack.materialize(MONDAY, TUESDAY).success
+    stack.ads.campaigns[MONDAY] = [campaign("CMP-1", MONDAY, cost=100, conversions=15)]
+    looked_back = {"dagster/schedule_name": "lookback_schedule"}
+    assert stack.materialize(MONDAY, MONDAY, select=RESTATED, tags=looked_back).success
+    [request] = tick(stack)
+    assert QUIET_TAG in request.tags
+    stack.ads.campaigns[TUESDAY] = [campaign("CMP-1", TUESDAY, cost=101)]
+    assert stack.materialize(TUESDAY, TUESDAY, select=RESTATED).success
+    [request] = tick(stack)
+    assert QUIET_TAG not in request.tags  # somebody corrected a day by hand
+
+    assert stack.materialize(WEDNESDAY).success
+    text = stack.reports.read(report_key(WEDNESDAY, "txt")).decode()
+    assert "Since yesterday's report, 2 days changed: Google ad cost +1, Google conversions +12" in text
 
 
 def test_a_day_that_is_pulled_again_and_says_the_same_changes_nothing(stack: Stack) -> None:
