@@ -169,11 +169,10 @@ def _is_undecided(instance: dg.DagsterInstance, end: RunEnd) -> bool:
 def days_of_run(tags: Mapping[str, str]) -> list[date]:
     """List the days that a run with some tags covers, oldest first; none for a run without partitions."""
     first = tags.get(ASSET_PARTITION_RANGE_START_TAG) or tags.get(PARTITION_NAME_TAG)
-    last = tags.get(ASSET_PARTITION_RANGE_END_TAG) or first
     if first is None:
         return []
-    start, count = date.fromisoformat(first), (date.fromisoformat(last) - date.fromisoformat(first)).days + 1
-    return [start + timedelta(days=number) for number in range(count)]
+    start, end = date.fromisoformat(first), date.fromisoformat(tags.get(ASSET_PARTITION_RANGE_END_TAG, first))
+    return [start + timedelta(days=number) for number in range((end - start).days + 1)]
 
 
 def _blocked_checks(events: Sequence[dg.DagsterEvent]) -> Iterator[BlockedCheck]:
