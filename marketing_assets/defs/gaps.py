@@ -26,11 +26,14 @@ _REMEMBERED = timedelta(days=2 * max(WINDOWS))
 )
 def gaps_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Ask for runs over the missing days that are due, once nothing else is running."""
-    instance = context.instance
-    if is_busy(instance):
+    if is_busy(context.instance):
         yield dg.SkipReason("Runs or backfills are under way: they may be what fills the gaps.")
         return
-    now = datetime.now(ZoneInfo(SETTINGS.marketing_timezone))
+    yield from fill_gaps(context.instance, datetime.now(ZoneInfo(SETTINGS.marketing_timezone)))
+
+
+def fill_gaps(instance: dg.DagsterInstance, now: datetime) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Ask for runs over the missing days that are due at a time (in the platform's time zone)."""
     tries = failed_tries(instance, now - _REMEMBERED)
     scheduled = {day for failed in tries if SCHEDULE_NAME_TAG in failed.tags for day in failed.days}
     missing = find_gaps(last_materialized(instance, _REPORT).keys(), scheduled, now.date() - timedelta(days=1))
