@@ -27,6 +27,9 @@ RETRY_POLICY = dg.RetryPolicy(
 SOURCE_NOT_READY_KEY = "source_not_ready"
 """Metadata of a failed step that failed for nothing else than a source that does not have the day yet."""
 
+INTERRUPTED_KEY = "interrupted"
+"""Metadata of a step that did nothing wrong: its process was told to end."""
+
 _Parameters = ParamSpec("_Parameters")
 
 
@@ -42,7 +45,8 @@ def step_faults() -> Iterator[None]:
     except (KeyboardInterrupt, DagsterExecutionInterruptedError):
         # Delivered again before the next step starts, outside of what the retry policy covers.
         interrupts._received_interrupt["received"] = True
-        raise dg.Failure("Interrupted while the step was at work.", allow_retries=False) from None
+        text = "Interrupted while the step was at work."
+        raise dg.Failure(text, metadata={INTERRUPTED_KEY: True}, allow_retries=False) from None
     except (dg.Failure, TransientError):
         raise
     except MarketingError as error:

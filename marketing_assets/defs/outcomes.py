@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import dagster as dg
 from dagster import AssetCheckEvaluation, DagsterEventType, RunStatusChangeRecordsFilter
+from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.event_api import RunStatusChangeEventType
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
@@ -19,7 +20,7 @@ from dagster._core.storage.tags import (
     WILL_RETRY_TAG,
 )
 
-from marketing_assets.defs.faults import SOURCE_NOT_READY_KEY
+from marketing_assets.defs.faults import INTERRUPTED_KEY, SOURCE_NOT_READY_KEY
 from marketing_assets.errors import TransientError, mask_secrets
 from marketing_assets.reporting.messages import Message
 from marketing_assets.reporting.outcomes import BlockedCheck, Fault, RunOutcome
@@ -41,6 +42,7 @@ _TELLING = {
     DagsterEventType.STEP_FAILURE,
     DagsterEventType.RUN_FAILURE,
 }
+_OF_THE_MOMENT = {TransientError.__name__, DagsterExecutionInterruptedError.__name__}
 _MOST_ERROR_LINES = 3
 _MOST_ROWS = 5
 _UNDECIDED_SECONDS = 300
@@ -217,15 +219,16 @@ def _faults(events: Sequence[dg.DagsterEvent], blocked: set[str]) -> Iterator[Fa
 
 
 def _step_fault(step: str, failure: Any) -> Fault:
-    ended_by = failure.user_failure_data
-    not_ready = bool(ended_by and SOURCE_NOT_READY_KEY in ended_by.metadata)
-    return Fault(step, _error_lines(failure), not_ready, may_mend=not_ready or _is_transient(failure.error))
+    told = failure.user_failure_data.metadata if failure.user_failure_data else {}
+    not_ready = SOURCE_NOT_READY_KEY in told
+    may_mend = not_ready or INTERRUPTED_KEY in told or _is_of_the_moment(failure.error)
+    return Fault(step, _error_lines(failure), not_ready, may_mend)
 
 
-def _is_transient(error: Any) -> bool:
-    """Tell whether a fault of the moment ended a step, after all its retries."""
+def _is_of_the_moment(error: Any) -> bool:
+    """Tell whether a fault of the moment ended a step after all its retries, or an interrupt before its first."""
     while error is not None:
-        if error.cls_name == TransientError.__name__:
+        if error.cls_name in _OF_THE_MOMENT:
             return True
         error = error.cause
     return False
