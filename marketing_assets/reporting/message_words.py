@@ -24,7 +24,7 @@ MESSAGE_WORDS: dict[Language, dict[str, str]] = {
         "failed_lead": "自動の再試行はもう行われません。原因を直してから、もう一度実行してください。",
         "tried_again_lead": "レポートのない日は、当日は1時間ごと、その後は毎朝、2週間まで自動でやり直します。",
         "not_ready_title": "データ待ち: {days}",
-        "not_ready_lead": "データ元にこの日のデータがまだありません。"
+        "not_ready_lead": "データ元にこの日のデータがまだないため、実行に失敗しました。"
         "当日は1時間ごと、その後は毎朝、2週間まで自動でやり直します。",
         "asset": "アセット",
         "day": "日付",
@@ -72,8 +72,8 @@ MESSAGE_WORDS: dict[Language, dict[str, str]] = {
         "failed_lead": "It is not retried any more. Mend the cause, then run it again.",
         "tried_again_lead": "A day without a report is tried again by itself: hourly today, then daily for two weeks.",
         "not_ready_title": "Waiting for a source: {days}",
-        "not_ready_lead": "A source does not have the day yet. It is tried again by itself: hourly today, then daily "
-        "for two weeks.",
+        "not_ready_lead": "The run failed because a source does not have the day yet. It is tried again by itself: "
+        "hourly today, then daily for two weeks.",
         "asset": "Asset",
         "day": "Day",
         "days": "{first} to {last} ({count} days)",

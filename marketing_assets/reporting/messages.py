@@ -237,7 +237,6 @@ def _tell_not_ready(outcome: RunOutcome, run_url: str, words: Mapping[str, str])
         subject=f"not ready {days}",
         title=words["not_ready_title"].format(days=days),
         lead=words["not_ready_lead"],
-        urgent=False,
     )
 
 

@@ -142,7 +142,7 @@ def test_a_day_that_was_not_ready_is_tried_again_and_told_once(stack: Stack) -> 
     outcomes = [read_outcome(stack.instance, run.run_id) for run in runs]
     [[first], [second]] = [tell_outcome(outcome, "", "en") for outcome in outcomes]
     assert first.subject == second.subject == f"not ready {ago(1)}"  # a subject is told once
-    assert (first.title, first.urgent) == (f"Waiting for a source: {ago(1)}", False)
+    assert (first.title, first.urgent) == (f"Waiting for a source: {ago(1)}", True)
 
     assert asked(stack, datetime.now(TOKYO)) == []  # not within the hour
     assert (ago(1), ago(1)) in asked(stack, TOMORROW)

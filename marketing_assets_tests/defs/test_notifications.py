@@ -524,7 +524,7 @@ def test_the_platforms_own_runs_are_told_in_slack_and_by_mail(
     titles = [
         "Daily marketing report 2024-01-15",
         "Not published: validated_crm 2024-01-15",
-        "Run failed: 2024-01-15",
+        "Waiting for a source: 2024-01-15",
     ]
     assert server.titles == titles
     assert [arrived["Subject"] for arrived in mail_server.mails] == titles
