@@ -32,6 +32,12 @@ class DefinitionSettings(BaseSettings):
     )
     retry_delay_seconds: int = Field(300, ge=0, description="Wait before the first retry of a step; grows with each.")
 
+    lookback_days: int = Field(7, ge=0, description="Days before yesterday that are pulled again every morning.")
+    lookback_weekly_days: int = Field(
+        30, ge=0, description="Days before yesterday that are pulled again on Monday mornings."
+    )
+    gap_days_per_tick: int = Field(7, ge=1, description="Most missing days that one tick of gaps_sensor asks for.")
+
     @field_validator("marketing_timezone")
     @classmethod
     def _known_time_zone(cls, name: str) -> str:

@@ -271,6 +271,20 @@ DAILY_SUMMARY = Table(
     ),
 )
 
+MART_RESTATEMENT = Table(
+    "mart_restatement",
+    ("date", "channel", "column_name", "changed_at"),
+    (
+        _day("date", "The day whose figure changed (partition key of mart_channel_merged)."),
+        _CHANNEL,
+        _text("column_name", "Column of mart_channel_merged that changed."),
+        _cents("old_value", "The figure before; null: the channel had no row, or its sales were not reported."),
+        _cents("new_value", "The figure since; null: the channel has no row any more, or its sales are not reported."),
+        Column("changed_at", pl.Datetime("us", "UTC"), "When mart_channel_merged was changed."),
+        _text("run_id", "Dagster's id of the run that changed it."),
+    ),
+)
+
 ASSET_TABLES: dict[str, Table] = {
     "raw_ads": RAW_ADS,
     "raw_crm": RAW_CRM,

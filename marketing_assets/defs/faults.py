@@ -3,7 +3,7 @@
 import functools
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, ParamSpec
@@ -14,7 +14,7 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._utils import interrupts
 
 from marketing_assets.defs.partitions import SETTINGS
-from marketing_assets.errors import MarketingError, TransientError
+from marketing_assets.errors import MarketingError, SourceNotReadyError, TransientError
 
 RETRY_POLICY = dg.RetryPolicy(
     max_retries=3,
@@ -23,6 +23,12 @@ RETRY_POLICY = dg.RetryPolicy(
     jitter=dg.Jitter.PLUS_MINUS,
 )
 """For every step; only `TransientError` gets this far, see `step_faults`."""
+
+SOURCE_NOT_READY_KEY = "source_not_ready"
+"""Metadata of a failed step that failed for nothing else than a source that does not have the day yet."""
+
+INTERRUPTED_KEY = "interrupted"
+"""Metadata of a step that did nothing wrong: its process was told to end."""
 
 _Parameters = ParamSpec("_Parameters")
 
@@ -39,11 +45,12 @@ def step_faults() -> Iterator[None]:
     except (KeyboardInterrupt, DagsterExecutionInterruptedError):
         # Delivered again before the next step starts, outside of what the retry policy covers.
         interrupts._received_interrupt["received"] = True
-        raise dg.Failure("Interrupted while the step was at work.", allow_retries=False) from None
+        text = "Interrupted while the step was at work."
+        raise dg.Failure(text, metadata={INTERRUPTED_KEY: True}, allow_retries=False) from None
     except (dg.Failure, TransientError):
         raise
     except MarketingError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from None
+        raise give_up(str(error), [error]) from None
     except (ConnectionError, TimeoutError, pl.exceptions.ComputeError) as error:
         # Polars reads the lake in S3 by itself: what boto3's faults are translated to elsewhere ends here.
         if isinstance(error, pl.exceptions.ComputeError) and "object-store error" not in str(error):
@@ -52,6 +59,17 @@ def step_faults() -> Iterator[None]:
     except Exception as error:
         description = f"{type(error).__name__}: {error}"
         raise dg.Failure(description=description, allow_retries=False) from error
+
+
+def give_up(text: str, faults: Collection[MarketingError]) -> dg.Failure:
+    """Make the failure that ends a step at once; of sources that are not ready, and nothing else, it says so.
+
+    Args:
+        text: What to tell people.
+        faults: What has ended the step; none if it was something else, such as a check that blocks.
+    """
+    not_ready = bool(faults) and all(isinstance(fault, SourceNotReadyError) for fault in faults)
+    return dg.Failure(text, metadata={SOURCE_NOT_READY_KEY: True} if not_ready else {}, allow_retries=False)
 
 
 def guarded(

@@ -203,7 +203,8 @@ def _alerts(
 ) -> list[Alert]:
     """Choose the messages: of one day each thing by itself, of many days one that holds everything."""
     days = {day for outcome in outcomes for day in outcome.days}
-    figures = newest.message if newest and any(newest.day in outcome.report_days for outcome in outcomes) else None
+    told_days = {day for outcome in outcomes if not outcome.quiet for day in outcome.report_days}
+    figures = newest.message if newest and newest.day in told_days else None
     language = settings.report_language
     told: list[Message] = []
     if len(days) <= 1:

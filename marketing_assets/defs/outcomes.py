@@ -1,29 +1,35 @@
 """What became of runs, read from Dagster's storage."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
 import dagster as dg
 from dagster import AssetCheckEvaluation, DagsterEventType, RunStatusChangeRecordsFilter
+from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.event_api import RunStatusChangeEventType
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     BACKFILL_ID_TAG,
     PARTITION_NAME_TAG,
+    SCHEDULE_NAME_TAG,
     SENSOR_NAME_TAG,
     WILL_RETRY_TAG,
 )
 
-from marketing_assets.errors import mask_secrets
+from marketing_assets.defs.faults import INTERRUPTED_KEY, SOURCE_NOT_READY_KEY
+from marketing_assets.errors import TransientError, mask_secrets
 from marketing_assets.reporting.messages import Message
 from marketing_assets.reporting.outcomes import BlockedCheck, Fault, RunOutcome
 
 MESSAGE_KEY = "message"
 """Metadata of a report's materialization: what Slack and mail say about it."""
+
+QUIET_TAG = "marketing_assets/quiet"
+"""On runs that make reports anew which nobody is to hear of by themselves."""
 
 _REPORT = dg.AssetKey("report")
 _ENDS: tuple[RunStatusChangeEventType, ...] = (
@@ -36,6 +42,7 @@ _TELLING = {
     DagsterEventType.STEP_FAILURE,
     DagsterEventType.RUN_FAILURE,
 }
+_OF_THE_MOMENT = {TransientError.__name__, DagsterExecutionInterruptedError.__name__}
 _MOST_ERROR_LINES = 3
 _MOST_ROWS = 5
 _UNDECIDED_SECONDS = 300
@@ -90,15 +97,17 @@ def read_outcome(instance: dg.DagsterInstance, run_id: str) -> RunOutcome:
     ]
     blocked = list(_blocked_checks(events))
     retried = run.tags.get(WILL_RETRY_TAG) == "true"
+    asked_by_itself = bool({SENSOR_NAME_TAG, SCHEDULE_NAME_TAG} & run.tags.keys())
     faults = [] if retried or not run.is_failure else list(_faults(events, {check.asset for check in blocked}))
     return RunOutcome(
         run_id=run_id,
-        days=_days(run.tags),
+        days=days_of_run(run.tags),
         report_days=frozenset(date.fromisoformat(day) for day in published.get(_REPORT, ()) if day),
         blocked=blocked,
         faults=faults,
         backfill=run.tags.get(BACKFILL_ID_TAG),
-        awaited=not retried and SENSOR_NAME_TAG not in run.tags and run.status != dg.DagsterRunStatus.CANCELED,
+        awaited=not (retried or asked_by_itself or run.status == dg.DagsterRunStatus.CANCELED),
+        quiet=QUIET_TAG in run.tags,
     )
 
 
@@ -115,6 +124,25 @@ def read_newest_report(instance: dg.DagsterInstance) -> tuple[date, Message | No
     told = metadata.get(MESSAGE_KEY)
     message = Message.from_dict(cast(dict[str, Any], told.value)) if isinstance(told, dg.JsonMetadataValue) else None
     return date.fromisoformat(newest), message
+
+
+def find_earlier_reports(
+    instance: dg.DagsterInstance, days: Sequence[date]
+) -> Callable[[date], tuple[date, datetime] | None]:
+    """Return a function that finds the report before a day's own: its day, and when it was first made.
+
+    A later rerun of that report does not count: people read the first. It finds nothing before the first report, and
+    where the report before is one of `days`, which are being made, and was never made until now.
+    """
+    known = {date.fromisoformat(day) for day in instance.get_materialized_partitions(_REPORT)} | set(days)
+
+    def find(day: date) -> tuple[date, datetime] | None:
+        before = max((other for other in known if other < day), default=None)
+        made = dg.AssetRecordsFilter(asset_key=_REPORT, asset_partitions=[str(before)])
+        first = instance.fetch_materializations(made, limit=1, ascending=True).records if before else ()
+        return (before, datetime.fromtimestamp(first[0].timestamp, UTC)) if before and first else None
+
+    return find
 
 
 def backfill_has_ended(instance: dg.DagsterInstance, backfill_id: str) -> bool:
@@ -140,13 +168,13 @@ def _is_undecided(instance: dg.DagsterInstance, end: RunEnd) -> bool:
     return run is not None and run.is_failure and WILL_RETRY_TAG not in run.tags
 
 
-def _days(tags: Any) -> list[date]:
+def days_of_run(tags: Mapping[str, str]) -> list[date]:
+    """List the days that a run with some tags covers, oldest first; none for a run without partitions."""
     first = tags.get(ASSET_PARTITION_RANGE_START_TAG) or tags.get(PARTITION_NAME_TAG)
-    last = tags.get(ASSET_PARTITION_RANGE_END_TAG) or first
     if first is None:
         return []
-    start, count = date.fromisoformat(first), (date.fromisoformat(last) - date.fromisoformat(first)).days + 1
-    return [start + timedelta(days=number) for number in range(count)]
+    start, end = date.fromisoformat(first), date.fromisoformat(tags.get(ASSET_PARTITION_RANGE_END_TAG, first))
+    return [start + timedelta(days=number) for number in range((end - start).days + 1)]
 
 
 def _blocked_checks(events: Sequence[dg.DagsterEvent]) -> Iterator[BlockedCheck]:
@@ -182,11 +210,28 @@ def _faults(events: Sequence[dg.DagsterEvent], blocked: set[str]) -> Iterator[Fa
     failed = [event for event in events if event.event_type == DagsterEventType.STEP_FAILURE]
     for event in failed:
         if event.step_key not in blocked:
-            yield Fault(event.step_key or "", _error_lines(event.step_failure_data))
+            yield _step_fault(event.step_key or "", event.step_failure_data)
     if not failed:
         for event in events:
             if event.event_type == DagsterEventType.RUN_FAILURE:
-                yield Fault("", _first_lines(event.message or ""))
+                # The machine went down, or the run took too long.
+                yield Fault("", _first_lines(event.message or ""), may_mend=True)
+
+
+def _step_fault(step: str, failure: Any) -> Fault:
+    told = failure.user_failure_data.metadata if failure.user_failure_data else {}
+    not_ready = SOURCE_NOT_READY_KEY in told
+    may_mend = not_ready or INTERRUPTED_KEY in told or _is_of_the_moment(failure.error)
+    return Fault(step, _error_lines(failure), not_ready, may_mend)
+
+
+def _is_of_the_moment(error: Any) -> bool:
+    """Tell whether a fault of the moment ended a step after all its retries, or an interrupt before its first."""
+    while error is not None:
+        if error.cls_name in _OF_THE_MOMENT:
+            return True
+        error = error.cause
+    return False
 
 
 def _error_lines(failure: Any) -> list[str]:

@@ -14,6 +14,7 @@ import dagster as dg
 import polars as pl
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
+from marketing_assets.defs.faults import give_up
 from marketing_assets.defs.partitions import DAYS
 from marketing_assets.errors import MarketingError, PermanentError, TransientError
 from marketing_assets.quality.checks import CheckOutcome
@@ -110,7 +111,7 @@ def publish(context: dg.AssetExecutionContext, table: Table | None, batches: Ite
     text = f"{key.to_user_string()} was not published for {days - len(good)} of {days} days.\n{told}"
     if any(isinstance(fault, TransientError) for fault in faults.values()):
         raise TransientError(text)
-    raise dg.Failure(text, allow_retries=False)
+    raise give_up(text, faults.values() if len(faults) == len(reasons) else ())
 
 
 def each_day(days: Sequence[date], make: Callable[[date], tuple[Partition, Any]]) -> Iterator[Batch]:

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import dagster as dg
+from pydantic import PrivateAttr
 
 from marketing_assets.defs.event_log import keep_connections
 from marketing_assets.engines import Engine
@@ -24,8 +25,12 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     step first asks, and then all missing settings are named at once.
     """
 
+    _run_id: str = PrivateAttr(default="")
+
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Make Dagster's storage quick for the process of a run, and import what takes long while sources are read."""
+        # The warehouse notes the run beside what it changes.
+        self._run_id = context.run_id or ""
         if context.instance is not None:
             keep_connections(context.instance)
         if context.run is not None and _reads_and_validates(context.run):
@@ -55,7 +60,8 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     @cached_property
     def warehouse(self) -> Warehouse:
         """The warehouse at WAREHOUSE_DATABASE_URL."""
-        return Warehouse(self.settings.warehouse_database_url.get_secret_value(), self.settings.warehouse_schema)
+        settings = self.settings
+        return Warehouse(settings.warehouse_database_url.get_secret_value(), settings.warehouse_schema, self._run_id)
 
     @cached_property
     def reports(self) -> Place:

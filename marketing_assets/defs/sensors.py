@@ -1,16 +1,23 @@
 """What the platform watches: windows that a later change of an older day has made stale."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterRunStatus, RunsFilter
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    SCHEDULE_NAME_TAG,
+)
 
+from marketing_assets.defs.facts import FACTS, FactsHistory
+from marketing_assets.defs.outcomes import QUIET_TAG
 from marketing_assets.defs.partitions import SETTINGS
 from marketing_assets.transforms.kpis import WINDOWS
 
-_FACTS = dg.AssetKey("channel_merged")
+LOOKBACK_SCHEDULE = "lookback_schedule"
+
 _WINDOWED = [dg.AssetKey("channel_kpis"), dg.AssetKey("daily_summary"), dg.AssetKey("report")]
 _UNFINISHED = [
     DagsterRunStatus.QUEUED,
@@ -31,33 +38,47 @@ _UNFINISHED = [
 def stale_windows_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Ask for runs over the stale days, once nothing else is running.
 
-    A run that fails is not asked for again until an older day changes anew: its failure tells what to do.
+    Facts that were materialized again and are what they were make nothing stale. A run that fails is not asked for
+    again until an older day changes anew: its failure tells what to do.
     """
     instance = context.instance
-    if _is_busy(instance):
+    if is_busy(instance):
         yield dg.SkipReason("Runs or backfills are under way: they may be what brings the windows up to date.")
         return
-    changed = _last_materialized(instance, _FACTS)
-    computed = _oldest([_last_materialized(instance, key) for key in _WINDOWED])
-    stale = find_stale_days(changed, computed, max(WINDOWS))
-    if not stale:
-        yield dg.SkipReason("Every window is newer than the days it holds.")
+    changed = last_materialized(instance, FACTS)
+    judged = str(max(changed.values(), default=0))
+    if context.cursor == judged:
+        yield dg.SkipReason("No day has been materialized since the last look.")
         return
+    computed = _oldest([last_materialized(instance, key) for key in _WINDOWED])
+    history = FactsHistory(instance)
+    stale = find_stale_days(changed, computed, max(WINDOWS), history.differs)
+    context.update_cursor(judged)
+    if not stale:
+        yield dg.SkipReason("Every window holds what its days say.")
+        return
+    quiet = {QUIET_TAG: "true"} if all(_looked_back(instance, run_id) for run_id in history.changed_by) else {}
     for first, last in group_days(stale, SETTINGS.backfill_days_per_run):
         yield dg.RunRequest(
             run_key=f"{first}…{last} after {_last_change(changed, first, last)}",
             asset_selection=_WINDOWED,
-            tags={ASSET_PARTITION_RANGE_START_TAG: str(first), ASSET_PARTITION_RANGE_END_TAG: str(last)},
+            tags=range_tags(first, last) | quiet,
         )
 
 
-def find_stale_days(changed: Mapping[date, int], computed: Mapping[date, int], longest_window: int) -> list[date]:
-    """Find the days whose figures are older than a day of their longest window.
+def find_stale_days(
+    changed: Mapping[date, int],
+    computed: Mapping[date, int],
+    longest_window: int,
+    differs: Callable[[date, int], bool],
+) -> list[date]:
+    """Find the days whose figures rest on facts that a day of their longest window no longer has.
 
     Args:
-        changed: When each day's facts last changed, as a number that grows with time.
+        changed: When each day's facts were last materialized, as a number that grows with time.
         computed: When each day's figures were last computed, by the same clock.
         longest_window: Days of the longest window.
+        differs: Tells whether a day's facts are others now than they were at a time.
 
     Returns:
         Days of `computed`, oldest first.
@@ -65,9 +86,14 @@ def find_stale_days(changed: Mapping[date, int], computed: Mapping[date, int], l
 
     def is_stale(day: date) -> bool:
         window = (day - timedelta(days=age) for age in range(longest_window))
-        return any(changed.get(past, 0) > computed[day] for past in window)
+        return any(changed.get(past, 0) > computed[day] and differs(past, computed[day]) for past in window)
 
     return sorted(filter(is_stale, computed))
+
+
+def range_tags(first: date, last: date) -> dict[str, str]:
+    """Return the tags that make a run cover the days from `first` to `last`."""
+    return {ASSET_PARTITION_RANGE_START_TAG: str(first), ASSET_PARTITION_RANGE_END_TAG: str(last)}
 
 
 def group_days(days: list[date], most: int) -> list[tuple[date, date]]:
@@ -92,7 +118,14 @@ def _last_change(changed: Mapping[date, int], first: date, last: date) -> int:
     return max(number for day, number in changed.items() if start <= day <= last)
 
 
-def _is_busy(instance: dg.DagsterInstance) -> bool:
+def _looked_back(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Tell whether a run only pulled the trailing days again: the next report tells what that has changed."""
+    run = instance.get_run_by_id(run_id)
+    return run is not None and run.tags.get(SCHEDULE_NAME_TAG) == LOOKBACK_SCHEDULE
+
+
+def is_busy(instance: dg.DagsterInstance) -> bool:
+    """Tell whether runs or backfills are under way."""
     if instance.get_runs_count(RunsFilter(statuses=_UNFINISHED)):
         return True
     # Dagster offers backfills to the UI only, and importing them costs every process a sixth of a second.
@@ -101,6 +134,7 @@ def _is_busy(instance: dg.DagsterInstance) -> bool:
     return bool(instance.get_backfills(filters=BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED]), limit=1))
 
 
-def _last_materialized(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[date, int]:
+def last_materialized(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[date, int]:
+    """Return where in the event log each day of an asset was last materialized."""
     ids = instance.get_latest_storage_id_by_partition(key, DagsterEventType.ASSET_MATERIALIZATION)
     return {date.fromisoformat(partition): number for partition, number in ids.items()}

@@ -10,6 +10,7 @@ from marketing_assets.reporting.charts import Chart, cac_chart, history_chart, l
 from marketing_assets.reporting.figures import Notes, write_figure
 from marketing_assets.reporting.pages import render_page
 from marketing_assets.reporting.report import DayReport
+from marketing_assets.reporting.restated import tell_restated
 from marketing_assets.reporting.text import CHANNEL_COLUMNS, tell_period, tell_quarantined
 from marketing_assets.reporting.words import DEFINED, DEFINITIONS, WORDS, Language
 from marketing_assets.storage.reports import quality_key, report_key
@@ -85,6 +86,7 @@ def _content(report: DayReport, language: Language, notes: Notes) -> dict[str, A
         "title": f"{words['title']} {report.day}",
         "report": report,
         "period": tell_period(report, words),
+        "restated": None if report.restated is None else tell_restated(report.restated, report.day, language),
         "headline": headline,
         "columns": [words[word] for word in CHANNEL_COLUMNS.values()],
         "rows": rows,

@@ -16,6 +16,7 @@ from marketing_assets.reporting.figures import write_amount, write_figure
 from marketing_assets.reporting.message_words import MESSAGE_WORDS
 from marketing_assets.reporting.outcomes import BlockedCheck, RunOutcome
 from marketing_assets.reporting.report import DayReport, HistoryDay
+from marketing_assets.reporting.restated import tell_restated
 from marketing_assets.reporting.words import WORDS, Language
 from marketing_assets.storage.reports import kpi_key, mail_html_key, mail_picture_key, quality_key, report_key
 
@@ -150,6 +151,7 @@ def tell_report(report: DayReport, uri_of: Callable[[str], str], language: Langu
         figures=tuple((label, _line(value)) for label, value in figures),
         sections=_sections(
             words,
+            ("restated", [] if report.restated is None else [tell_restated(report.restated, report.day, language)]),
             ("warnings", _tell_warnings(report, words)),
             ("quarantine", _tell_quarantine(report, words)),
             ("advice", _tell_advice(report.advice, language)),
@@ -172,7 +174,11 @@ def tell_outcome(outcome: RunOutcome, run_url: str, language: Language) -> list[
     """Tell what went wrong in a run over one day: a message for each check that blocked, one for a failure."""
     words = MESSAGE_WORDS[language]
     blocked = [_tell_blocked(check, outcome.run_id, run_url, words) for check in outcome.blocked]
-    return blocked + ([_tell_failure(outcome, run_url, words)] if outcome.faults else [])
+    if not outcome.faults:
+        return blocked
+    if not blocked and all(fault.not_ready for fault in outcome.faults):
+        return [_tell_not_ready(outcome, run_url, words)]
+    return [*blocked, _tell_failure(outcome, run_url, words)]
 
 
 def tell_many(
@@ -223,14 +229,26 @@ def _tell_blocked(check: BlockedCheck, run_id: str, run_url: str, words: Mapping
     )
 
 
+def _tell_not_ready(outcome: RunOutcome, run_url: str, words: Mapping[str, str]) -> Message:
+    """Tell once for a day, however often it is tried, that a source does not have it yet."""
+    days = _span(outcome.days, words)
+    return replace(
+        _tell_failure(outcome, run_url, words),
+        subject=f"not ready {days}",
+        title=words["not_ready_title"].format(days=days),
+        lead=words["not_ready_lead"],
+    )
+
+
 def _tell_failure(outcome: RunOutcome, run_url: str, words: Mapping[str, str]) -> Message:
+    """Tell what ended a run; of what may mend by itself, once for a day and its steps, however often it is tried."""
     days = _span(outcome.days, words)
     steps = ", ".join(fault.step or words["no_step"] for fault in outcome.faults)
     errors = [line for fault in outcome.faults for line in fault.error]
     return Message(
-        subject=f"failed {outcome.run_id}",
+        subject=f"failing {days} {steps}" if outcome.may_mend and outcome.days else f"failed {outcome.run_id}",
         title=words["failed_title"].format(days=days),
-        lead=words["failed_lead"],
+        lead=words["tried_again_lead" if outcome.may_mend else "failed_lead"],
         urgent=True,
         figures=((words["day"], days), (words["step"], _line(steps)), (words["run"], outcome.run_id)),
         sections=_sections(words, ("error", errors)),

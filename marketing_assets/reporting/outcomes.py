@@ -26,10 +26,19 @@ class BlockedCheck:
 
 @dataclass(frozen=True)
 class Fault:
-    """What ended a run: the step (empty if it was none), and the first lines of its error."""
+    """What ended a run.
+
+    Attributes:
+        step: The step; empty if it was none.
+        error: The first lines of its error.
+        not_ready: Whether a source does not have the day yet, and nothing else is wrong.
+        may_mend: Whether another try later may succeed without anybody doing anything.
+    """
 
     step: str
     error: Sequence[str]
+    not_ready: bool = False
+    may_mend: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,8 +53,10 @@ class RunOutcome:
         faults: What else ended it for good; empty for a run that succeeded, that will be retried, or that only
             blocked checks have ended.
         backfill: Id of the backfill that it is part of.
-        awaited: Whether somebody waits to hear that it is done; nobody does when a sensor asked for it, when it was
-            canceled, or when it will be retried.
+        awaited: Whether somebody waits to hear that it is done; nobody does when a sensor or a schedule asked for it,
+            when it was canceled, or when it will be retried.
+        quiet: Whether the reports that it made anew are not told by themselves: the next day's report is about to tell
+            what has changed.
     """
 
     run_id: str
@@ -55,8 +66,14 @@ class RunOutcome:
     faults: Sequence[Fault] = ()
     backfill: str | None = None
     awaited: bool = True
+    quiet: bool = False
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing went wrong."""
         return not self.blocked and not self.faults
+
+    @property
+    def may_mend(self) -> bool:
+        """Whether another try later may succeed where this one did not, without anybody doing anything."""
+        return not self.blocked and all(fault.may_mend for fault in self.faults)

@@ -11,6 +11,7 @@ import polars as pl
 from marketing_assets.errors import PermanentError
 from marketing_assets.quality.record import QualityRecord
 from marketing_assets.reporting.advice import LONG_WINDOW, TREND_WINDOW, Advice, AdviceRules, advise
+from marketing_assets.reporting.restated import Restated
 
 _SALES = {"total_revenue", "total_orders", "period_revenue", "period_orders", "new_customer_revenue"}
 _NEEDS_SALES = {"total_revenue", "total_orders", "overall_roas", "paid_roas"}
@@ -50,6 +51,7 @@ class DayReport:
         history: The 90 days that end on the day, oldest first.
         advice: What the figures suggest.
         cohort_days: Days of acquisition that make up the LTV cohort.
+        restated: What has changed since an earlier report; None if nothing has.
     """
 
     day: date
@@ -62,6 +64,7 @@ class DayReport:
     history: Sequence[HistoryDay] = ()
     advice: Advice = field(default_factory=Advice)
     cohort_days: int = 90
+    restated: Restated | None = None
 
     @property
     def first_day(self) -> date:
@@ -125,6 +128,7 @@ def build_day_report(
     quality: Mapping[str, QualityRecord],
     rules: AdviceRules,
     cohort_days: int,
+    restated: Restated | None = None,
 ) -> DayReport:
     """Put a day's report together; what the marts hold of later days does no harm.
 
@@ -152,6 +156,7 @@ def build_day_report(
             rules=rules,
         ),
         cohort_days=cohort_days,
+        restated=restated,
     )
 
 

@@ -9,6 +9,7 @@ from marketing_assets.quality.record import QualityRecord
 from marketing_assets.reporting.advice import explain, explain_caution, explain_shift
 from marketing_assets.reporting.figures import Notes, kind_of, write_figure
 from marketing_assets.reporting.report import DayReport
+from marketing_assets.reporting.restated import tell_restated
 from marketing_assets.reporting.words import WORDS, Language
 from marketing_assets.transforms.cleaning import RETURN
 
@@ -35,6 +36,8 @@ def render_text(report: DayReport, language: Language) -> str:
     head = [f"{words['title']} {report.day}", tell_period(report, words)]
     if not report.sales_complete:
         head.append(words["sales_missing"])
+    if report.restated is not None:
+        head.append(tell_restated(report.restated, report.day, language))
     sections = [
         "\n".join(head),
         _section(words["summary"], _summary(report.summary, words, notes)),

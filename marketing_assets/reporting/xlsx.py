@@ -10,6 +10,7 @@ from marketing_assets.reporting.advice import explain, explain_caution, explain_
 from marketing_assets.reporting.figures import NO_FIGURE, kind_of, why_null
 from marketing_assets.reporting.html import define_figures
 from marketing_assets.reporting.report import DayReport
+from marketing_assets.reporting.restated import tell_restated
 from marketing_assets.reporting.text import CHANNEL_COLUMNS, tell_period, tell_quarantined
 from marketing_assets.reporting.words import WORDS, Language
 
@@ -104,6 +105,8 @@ class _Book:
         sheet.write_string(end, 0, words["best_channel"])
         sheet.write_string(end, 1, report.summary["best_channel"] or words["none"])
         sheet.write_string(end + 1, 0, tell_period(report, words))
+        if report.restated is not None:
+            sheet.write_string(end + 2, 0, tell_restated(report.restated, report.day, self._language))
 
     def _write_channels(self) -> None:
         words, rows = self._words, self._report.channels_by_roas()

@@ -1,13 +1,16 @@
 """Where files live: a folder, or a prefix in S3. The same few verbs for both; a file appears whole or not at all."""
 
+import contextlib
 import errno
 import os
 import shutil
+import stat
 import tempfile
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,6 +33,23 @@ _PARTS_AT_ONCE = 4
 
 _ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
 _TRANSIENT_S3_CODES = {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "RequestTimeTooSkewed"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file as a listing shows it: a file of the same key, size and stamp has not been written since.
+
+    Attributes:
+        key: The file's key.
+        size: Its size in bytes.
+        stamp: What changes with its content: the time of its last change to the nanosecond; in S3, the ETag.
+        modified: When it was last changed, in UTC.
+    """
+
+    key: str
+    size: int
+    stamp: str
+    modified: datetime
 
 
 class Place(ABC):
@@ -84,6 +104,10 @@ class Place(ABC):
     @abstractmethod
     def keys(self, prefix: str = "") -> list[str]:
         """List the keys of the files below a prefix that ends on a folder, sorted."""
+
+    @abstractmethod
+    def entries(self) -> list[Entry]:
+        """List the files that lie right below the place, not those in its folders, sorted by key."""
 
     @abstractmethod
     def local_copy(self, key: str) -> Any:
@@ -159,6 +183,20 @@ class FolderPlace(Place):
             for path in paths
             if path.is_file() and not (path.name.startswith(".") and path.name.endswith(".part"))
         )
+
+    def entries(self) -> list[Entry]:
+        """List the files right below the folder, sorted; a folder that is not there is empty."""
+        if not self.root.is_dir():
+            return []
+        entries = []
+        for path in sorted(self.root.iterdir()):
+            # Programs that write files keep short-lived ones beside them.
+            with contextlib.suppress(FileNotFoundError):
+                state = path.stat()
+                if stat.S_ISREG(state.st_mode):
+                    modified = datetime.fromtimestamp(state.st_mtime, UTC)
+                    entries.append(Entry(path.name, state.st_size, str(state.st_mtime_ns), modified))
+        return entries
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
@@ -296,6 +334,24 @@ class S3Place(Place):
             return sorted(
                 entry["Key"].removeprefix(self.prefix) for page in pages for entry in page.get("Contents", ())
             )
+
+    def entries(self) -> list[Entry]:
+        """List the objects right below the prefix, sorted."""
+        with self._translated("list"):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self.prefix, Delimiter="/"
+            )
+            return [
+                Entry(
+                    key=found["Key"].removeprefix(self.prefix),
+                    size=found["Size"],
+                    stamp=found["ETag"].strip('"'),
+                    modified=found["LastModified"],
+                )
+                for page in pages
+                for found in page.get("Contents", ())
+                if found["Key"] != self.prefix
+            ]
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:

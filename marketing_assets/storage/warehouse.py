@@ -1,13 +1,15 @@
 """The warehouse: the marts in PostgreSQL. A write replaces exactly its days, in one transaction."""
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, datetime
+from typing import Any
 
 import polars as pl
 
 from marketing_assets.postgres import connect, read_frame
 from marketing_assets.storage.migrations import is_current, migrate
-from marketing_assets.tables import Table
+from marketing_assets.tables import CHANNEL_MERGED, MART_RESTATEMENT, Table
+from marketing_assets.transforms.restatement import find_restatements
 
 _PURPOSE = "the warehouse (WAREHOUSE_DATABASE_URL)"
 
@@ -15,13 +17,17 @@ _PURPOSE = "the warehouse (WAREHOUSE_DATABASE_URL)"
 class Warehouse:
     """Tables of one schema in PostgreSQL. The schema is brought up to date at first use."""
 
-    def __init__(self, url: str, schema: str) -> None:
+    def __init__(self, url: str, schema: str, run_id: str = "") -> None:
         self.schema = schema
+        self._run_id = run_id
         self._url = url
         self._migrated = False
 
     def replace_days(self, table: Table, days: Iterable[date], rows: pl.DataFrame) -> None:
         """Replace the rows of some days by others: readers see the old rows or the new ones, never a part.
+
+        What that changes about days of CHANNEL_MERGED that were there already is kept in MART_RESTATEMENT, in the
+        same transaction.
 
         Args:
             table: The table; `rows` must have its columns and types.
@@ -45,23 +51,33 @@ class Warehouse:
         with connect(self._url, _PURPOSE) as connection, connection.cursor() as cursor:
             # Two runs that replace the same day take turns instead of meeting on the primary key.
             cursor.execute(f"SELECT pg_advisory_xact_lock(hashtext('{self.schema}.{table.name}'))").fetchall()
+            restated = MART_RESTATEMENT.empty()
+            if table == CHANNEL_MERGED:
+                before = self._select(connection, table, f"date IN ({listed})")
+                restated = find_restatements(before, rows, datetime.now(UTC), self._run_id)
             cursor.execute(f"DELETE FROM {self.schema}.{table.name} WHERE date IN ({listed})")
-            if not rows.is_empty():
-                ordered = rows.select(table.names).sort(table.key).to_arrow(compat_level=pl.CompatLevel.oldest())
-                cursor.adbc_ingest(table.name, ordered, mode="append", db_schema_name=self.schema)
+            self._append(cursor, table, rows)
+            self._append(cursor, MART_RESTATEMENT, restated)
 
     def read(self, table: Table, first: date, last: date) -> pl.DataFrame:
         """Read the rows of the days from `first` to `last`, sorted by the table's key."""
         self._migrate_once()
+        with connect(self._url, _PURPOSE) as connection:
+            return self._select(connection, table, f"date BETWEEN DATE '{first}' AND DATE '{last}'")
+
+    def _select(self, connection: Any, table: Table, condition: str) -> pl.DataFrame:
         # ADBC has no type for numeric: it travels as text, exactly.
         columns = ", ".join(
             f"{column.name}::text" if column.dtype.is_decimal() else column.name for column in table.columns
         )
-        query = f"SELECT {columns} FROM {self.schema}.{table.name} WHERE date BETWEEN DATE '{first}' AND DATE '{last}'"
-        with connect(self._url, _PURPOSE) as connection:
-            rows = read_frame(connection, query)
+        query = f"SELECT {columns} FROM {self.schema}.{table.name} WHERE {condition}"
         # Sorted here: it is faster, and the order is the same whatever the database's collation.
-        return rows.cast(table.schema).sort(table.key)
+        return read_frame(connection, query).cast(table.schema).sort(table.key)
+
+    def _append(self, cursor: Any, table: Table, rows: pl.DataFrame) -> None:
+        if not rows.is_empty():
+            ordered = rows.select(table.names).sort(table.key).to_arrow(compat_level=pl.CompatLevel.oldest())
+            cursor.adbc_ingest(table.name, ordered, mode="append", db_schema_name=self.schema)
 
     def _migrate_once(self) -> None:
         if self._migrated:

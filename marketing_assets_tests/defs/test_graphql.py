@@ -293,16 +293,17 @@ def test_the_days_of_a_check_stand_beside_each_other(ask, name, days):
     assert [(one["startKey"], one["endKey"], one["status"]) for one in found] == days
 
 
-def test_the_schedule_and_the_job_are_there(ask):
+def test_the_schedules_and_the_job_are_there(ask):
     query = """{ repositoriesOrError { ... on RepositoryConnection { nodes {
         jobs { name } schedules { name cronSchedule executionTimezone scheduleState { status } } } } } }"""
     [repository] = ask(query)["repositoriesOrError"]["nodes"]
     assert "daily_marketing" in [job["name"] for job in repository["jobs"]]
     assert repository["schedules"] == [
         {
-            "name": "daily_marketing_schedule",
-            "cronSchedule": "0 7 * * *",
+            "name": name,
+            "cronSchedule": cron,
             "executionTimezone": "Asia/Tokyo",
             "scheduleState": {"status": "RUNNING"},
         }
+        for name, cron in (("daily_marketing_schedule", "0 7 * * *"), ("lookback_schedule", "0 6 * * *"))
     ]

@@ -8,8 +8,10 @@ import time
 from datetime import date
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from marketing_assets.defs.outcomes import read_outcome
 from marketing_assets_tests.support.ads_server import campaign, hanging
 from marketing_assets_tests.support.databases import Databases
 from marketing_assets_tests.support.stack import running_stack
@@ -41,3 +43,7 @@ def test_an_interrupted_run_ends_instead_of_waiting_for_its_retries(
         assert "raw_ads - STEP_FAILURE" in log
         assert "STEP_UP_FOR_RETRY" not in log
         assert stack.lake.keys() == []
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            [failed] = instance.get_runs()
+            assert failed.is_failure
+            assert read_outcome(instance, failed.run_id).may_mend  # the machine was shut down, say

@@ -281,6 +281,24 @@ def test_what_a_sensor_asked_for_is_told_only_when_it_changes_the_newest_day_or_
     assert server.titles[2:] == ["Many days have been run: 2024-01-06 to 2024-01-15 (10 days)"]
 
 
+def test_reports_made_anew_after_the_morning_look_back_are_not_told_but_their_failures_are(
+    company: Company, server: SlackServer, slack: Sensor
+):
+    company.run(DAY)
+    slack.tick()
+    company.run(next_day(-9), next_day(-2), **{"dagster/schedule_name": "lookback_schedule"})
+    company.spend = "999"
+    quiet = {"dagster/sensor_name": "stale_windows_sensor", "marketing_assets/quiet": "true"}
+    company.run(next_day(-9), DAY, **quiet)
+    slack.tick()
+    assert server.titles == ["Report 2024-01-15"]
+
+    company.source_error = "gone"
+    company.run(next_day(-9), DAY, **quiet)
+    slack.tick()
+    assert server.titles[1:] == ["Many days have been run: 2024-01-06 to 2024-01-15 (10 days)"]
+
+
 def test_a_backfill_of_many_runs_is_one_message_at_its_end(company: Company, server: SlackServer, slack: Sensor):
     def backfill(status: BulkActionStatus) -> PartitionBackfill:
         return PartitionBackfill(
@@ -506,7 +524,7 @@ def test_the_platforms_own_runs_are_told_in_slack_and_by_mail(
     titles = [
         "Daily marketing report 2024-01-15",
         "Not published: validated_crm 2024-01-15",
-        "Run failed: 2024-01-15",
+        "Waiting for a source: 2024-01-15",
     ]
     assert server.titles == titles
     assert [arrived["Subject"] for arrived in mail_server.mails] == titles

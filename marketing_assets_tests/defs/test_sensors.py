@@ -1,12 +1,16 @@
 from collections.abc import Iterator
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from marketing_assets.definitions import defs
-from marketing_assets.defs.sensors import find_stale_days, group_days, stale_windows_sensor
+from marketing_assets.defs.facts import FACTS_VERSION_KEY, FactsHistory
+from marketing_assets.defs.outcomes import QUIET_TAG
+from marketing_assets.defs.sensors import find_stale_days, group_days, last_materialized, stale_windows_sensor
+from marketing_assets.storage.reports import report_key
 from marketing_assets_tests.support.ads_server import campaign
 from marketing_assets_tests.support.databases import Databases
 from marketing_assets_tests.support.stack import Stack, running_stack
@@ -27,16 +31,40 @@ def stack(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         yield running
 
 
-def tick(stack: Stack) -> list[dg.RunRequest]:
-    context = dg.build_sensor_context(stack.instance, repository_def=defs.get_repository_def())
+def tick(stack: Stack, cursor: str | None = None) -> list[dg.RunRequest]:
+    context = dg.build_sensor_context(stack.instance, cursor=cursor, repository_def=defs.get_repository_def())
     return list(stale_windows_sensor.evaluate_tick(context).run_requests or ())
 
 
 def test_a_day_is_stale_when_a_day_of_its_window_changed_after_it() -> None:
-    changed = {MONDAY: 30, TUESDAY: 10, WEDNESDAY: 11}
-    assert find_stale_days(changed, {MONDAY: 31, TUESDAY: 20, WEDNESDAY: 21}, longest_window=90) == [TUESDAY, WEDNESDAY]
-    assert find_stale_days(changed, {MONDAY: 31, TUESDAY: 20, WEDNESDAY: 21}, longest_window=2) == [TUESDAY]
-    assert find_stale_days(changed, {MONDAY: 31, TUESDAY: 32, WEDNESDAY: 33}, longest_window=90) == []
+    def stale(computed: dict[date, int], longest_window: int, same: date | None = None) -> list[date]:
+        changed = {MONDAY: 30, TUESDAY: 10, WEDNESDAY: 11}
+        return find_stale_days(changed, computed, longest_window, lambda day, _since: day != same)
+
+    assert stale({MONDAY: 31, TUESDAY: 20, WEDNESDAY: 21}, longest_window=90) == [TUESDAY, WEDNESDAY]
+    assert stale({MONDAY: 31, TUESDAY: 20, WEDNESDAY: 21}, longest_window=2) == [TUESDAY]
+    assert stale({MONDAY: 31, TUESDAY: 32, WEDNESDAY: 33}, longest_window=90) == []
+    assert stale({MONDAY: 31, TUESDAY: 20, WEDNESDAY: 21}, longest_window=90, same=MONDAY) == []
+
+
+def test_facts_differ_from_what_they_were_at_a_time_not_from_what_they_were_last() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def materialize(version: str | None) -> int:
+            metadata = {} if version is None else {FACTS_VERSION_KEY: version}
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization("channel_merged", partition=str(MONDAY), metadata=metadata)
+            )
+            return last_materialized(instance, dg.AssetKey("channel_merged"))[MONDAY]
+
+        unversioned, first, other, back = (materialize(version) for version in (None, "a", "b", "a"))
+        history = FactsHistory(instance)
+        assert not history.differs(MONDAY, back)
+        assert history.differs(MONDAY, other)
+        assert not history.differs(MONDAY, first)  # changed, and changed back
+        assert history.differs(MONDAY, unversioned)
+        assert history.differs(MONDAY, unversioned - 1)
+        assert not history.differs(TUESDAY, back)  # has no facts
 
 
 def test_days_are_grouped_without_gaps_and_up_to_a_length() -> None:
@@ -67,3 +95,60 @@ def test_filling_a_gap_recomputes_the_later_windows_that_hold_it(stack: Stack) -
     assert stack.materialize(TUESDAY, WEDNESDAY, select="channel_kpis*").success
     assert week() == [(MONDAY, 100), (TUESDAY, 200), (WEDNESDAY, 300)]
     assert tick(stack) == []
+
+
+RESTATED = "+key:channel_merged or key:customer_detail"
+
+
+def test_a_restated_day_is_told_and_only_the_windows_that_hold_it_are_recomputed(stack: Stack) -> None:
+    assert stack.materialize(MONDAY, WEDNESDAY).success
+    stack.ads.campaigns[TUESDAY] = [campaign("CMP-1", TUESDAY, cost=90.5, conversions=15)]
+    again = stack.materialize(MONDAY, WEDNESDAY, select=RESTATED)
+    assert again.success
+    changes = stack.mart("mart_restatement")
+    assert [tuple(row.values())[:5] for row in changes] == [
+        (TUESDAY, "Google", "ad_cost", Decimal("100.00"), Decimal("90.50")),
+        (TUESDAY, "Google", "conversions", Decimal("3.00"), Decimal("15.00")),
+    ]
+    assert {row["run_id"] for row in changes} == {again.run_id}
+    [request] = tick(stack)
+    assert request.partition_key_range == dg.PartitionKeyRange(str(TUESDAY), str(WEDNESDAY))
+    assert QUIET_TAG not in request.tags
+    assert stack.materialize(TUESDAY, WEDNESDAY, select="channel_kpis*").success
+    told = "Since yesterday's report, 1 day changed: Google ad cost -9.50, Google conversions +12"
+    texts = [stack.reports.read(report_key(day, "txt")).decode() for day in (MONDAY, TUESDAY, WEDNESDAY)]
+    assert [told in text for text in texts] == [False, True, True]
+
+
+def test_what_the_morning_look_back_changed_is_told_by_the_next_report_only(stack: Stack) -> None:
+    assert stack.materialize(MONDAY, TUESDAY).success
+    stack.ads.campaigns[MONDAY] = [campaign("CMP-1", MONDAY, cost=100, conversions=15)]
+    looked_back = {"dagster/schedule_name": "lookback_schedule"}
+    assert stack.materialize(MONDAY, MONDAY, select=RESTATED, tags=looked_back).success
+    [request] = tick(stack)
+    assert QUIET_TAG in request.tags
+    stack.ads.campaigns[TUESDAY] = [campaign("CMP-1", TUESDAY, cost=101)]
+    assert stack.materialize(TUESDAY, TUESDAY, select=RESTATED).success
+    [request] = tick(stack)
+    assert QUIET_TAG not in request.tags  # somebody corrected a day by hand
+
+    assert stack.materialize(WEDNESDAY).success
+    text = stack.reports.read(report_key(WEDNESDAY, "txt")).decode()
+    assert "Since yesterday's report, 2 days changed: Google ad cost +1, Google conversions +12" in text
+
+
+def test_a_day_that_is_pulled_again_and_says_the_same_changes_nothing(stack: Stack) -> None:
+    assert stack.materialize(MONDAY, WEDNESDAY).success
+    assert stack.materialize(MONDAY, WEDNESDAY, select=RESTATED).success
+    assert stack.mart("mart_restatement") == []
+    assert tick(stack) == []
+
+
+def test_what_has_been_judged_is_not_judged_again_before_something_is_materialized(stack: Stack) -> None:
+    assert stack.materialize(MONDAY, TUESDAY).success
+    context = dg.build_sensor_context(stack.instance, repository_def=defs.get_repository_def())
+    assert stale_windows_sensor.evaluate_tick(context).skip_message == "Every window holds what its days say."
+    stack.ads.campaigns[MONDAY] = [campaign("CMP-1", MONDAY, cost=1)]
+    assert stack.materialize(MONDAY, MONDAY, select=RESTATED).success
+    [request] = tick(stack, context.cursor)
+    assert request.partition_key_range == dg.PartitionKeyRange(str(MONDAY), str(TUESDAY))

@@ -14,10 +14,12 @@ from marketing_assets.errors import PermanentError, TransientError
 from marketing_assets.storage import migrations
 from marketing_assets.storage.migrations import HEAD, is_current, migrate
 from marketing_assets.storage.warehouse import Warehouse
-from marketing_assets.tables import CHANNEL_KPI, CHANNEL_MERGED, DAILY_SUMMARY, Table
+from marketing_assets.tables import CHANNEL_KPI, CHANNEL_MERGED, DAILY_SUMMARY, MART_RESTATEMENT, Table
 from marketing_assets_tests.support.databases import run_sql
 
-MARTS = [CHANNEL_MERGED, CHANNEL_KPI, DAILY_SUMMARY]
+FIRST_MARTS = [CHANNEL_MERGED, CHANNEL_KPI, DAILY_SUMMARY]
+MARTS = [*FIRST_MARTS, MART_RESTATEMENT]
+MAY_BE_NULL = {"best_channel", "old_value", "new_value"}
 TYPES = {
     pl.Date(): "date",
     pl.String(): "text",
@@ -25,6 +27,7 @@ TYPES = {
     pl.Float64(): "double precision",
     pl.Boolean(): "boolean",
     pl.Decimal(18, 2): "numeric(18,2)",
+    pl.Datetime("us", "UTC"): "timestamp with time zone",
 }
 DAY = date(2024, 3, 11)
 VALUES = {
@@ -65,9 +68,9 @@ class TestTheDatabaseIsAsTheTablesSay:
             (column.name, TYPES[column.dtype], column.description) for column in table.columns
         ]
 
-    def test_only_ratios_and_the_best_channel_may_be_null(self, migrated: str, table: Table):
+    def test_only_ratios_best_channels_and_what_was_unknown_may_be_null(self, migrated: str, table: Table):
         for name, kind, not_null, _ in run_sql(migrated, _COLUMNS.format(table=table.name)):
-            assert not_null == (kind != "double precision" and name != "best_channel"), name
+            assert not_null == (kind != "double precision" and name not in MAY_BE_NULL), name
 
     def test_primary_key(self, migrated: str, table: Table):
         assert tuple(name for (name,) in run_sql(migrated, _PRIMARY_KEY.format(table=table.name))) == table.key
@@ -115,7 +118,7 @@ def first_release(url: str) -> None:
 def test_a_schema_of_the_first_release_comes_to_the_newest_with_its_rows(databases):
     url = databases.create()
     first_release(url)
-    columns = {mart.name: run_sql(url, _COLUMNS.format(table=mart.name)) for mart in MARTS}
+    columns = {mart.name: run_sql(url, _COLUMNS.format(table=mart.name)) for mart in FIRST_MARTS}
     names = {table: ", ".join(name for name, *_ in found) for table, found in columns.items()}
     rows = {table: tuple(VALUES[kind] for _, kind, *_ in found) for table, found in columns.items()}
     for table, row in rows.items():
@@ -125,7 +128,7 @@ def test_a_schema_of_the_first_release_comes_to_the_newest_with_its_rows(databas
     migrate(url, "marketing")
 
     assert is_current(url, "marketing")
-    for mart in MARTS:
+    for mart in FIRST_MARTS:
         assert run_sql(url, f"SELECT {names[mart.name]} FROM marketing.{mart.name}") == [rows[mart.name]]
         [read] = Warehouse(url, "marketing").read(mart, DAY, DAY).select(names[mart.name].split(", ")).rows()
         assert read == rows[mart.name]

@@ -1,5 +1,6 @@
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,35 @@ def test_keys_are_listed_below_a_folder_and_sorted(root):
     assert place.keys("ads/") == ["ads/date=2024-03-10/part-0", "ads/date=2024-03-11/part-0"]
     assert place.keys() == ["ads/date=2024-03-10/part-0", *place.keys("ads/")[1:], *place.keys("ads_old/"), "top"]
     assert place.keys("nothing/here/") == []
+
+
+def test_entries_are_the_files_right_below_and_tell_one_state_from_another(root):
+    place = open_place(root)
+    assert place.entries() == []
+    place.write("sales_2024-03.csv", b"a,b")
+    place.write("sales_2024-02.csv", b"")
+    place.write("archive/sales_2024-03.csv", b"a,b")
+    before = place.entries()
+    assert [(entry.key, entry.size) for entry in before] == [("sales_2024-02.csv", 0), ("sales_2024-03.csv", 3)]
+    assert all(abs(datetime.now(UTC) - entry.modified) < timedelta(minutes=5) for entry in before)
+    assert place.entries() == before
+
+    place.write("sales_2024-03.csv", b"c,d")
+    [same, changed] = place.entries()
+    assert same == before[0]
+    assert (changed.size, changed.stamp == before[1].stamp) == (3, False)
+
+
+def test_many_entries_are_listed_in_full_without_the_mark_of_their_folder(s3):
+    bucket = s3.new_bucket()
+    place = open_place(f"s3://{bucket}/sales")
+    place.client.put_object(Bucket=bucket, Key="sales/", Body=b"")
+    place.client.meta.events.register(
+        "before-parameter-build.s3.ListObjectsV2", lambda params, **_: params.update(MaxKeys=2)
+    )
+    for number in range(5):
+        place.write(f"{number}", b"")
+    assert [entry.key for entry in place.entries()] == ["0", "1", "2", "3", "4"]  # read in three answers
 
 
 def test_what_is_not_there_is_not_there(root):
@@ -278,5 +308,6 @@ def every_verb(place: S3Place) -> list[Callable[[], object]]:
         lambda: place.read("key"),
         lambda: place.exists("key"),
         lambda: place.keys(),
+        lambda: place.entries(),
         copy,
     ]

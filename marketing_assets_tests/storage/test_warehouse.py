@@ -19,7 +19,7 @@ import pytest
 from marketing_assets import postgres
 from marketing_assets.errors import PermanentError, TransientError
 from marketing_assets.storage.warehouse import Warehouse
-from marketing_assets.tables import CENTS, CHANNEL_KPI, CHANNEL_MERGED, DAILY_SUMMARY, Table
+from marketing_assets.tables import CENTS, CHANNEL_KPI, CHANNEL_MERGED, DAILY_SUMMARY, MART_RESTATEMENT, Table
 from marketing_assets_tests.support.databases import run_sql, start_databases
 from marketing_assets_tests.support.polling import polling
 
@@ -398,3 +398,41 @@ def holding_the_table(url: str) -> Iterator[None]:
 def assert_no_password(error: Exception) -> None:
     assert "pa%25ss%20w%2Frd" not in str(error)
     assert "pa%ss w/rd" not in str(error)
+
+
+class TestRestatements:
+    def test_what_a_replaced_day_said_before_is_kept(self, warehouse, url):
+        writer = Warehouse(url, "marketing", run_id="run-2")
+        warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="100.10", Other="1"))
+        writer.replace_days(
+            CHANNEL_MERGED,
+            [MONDAY, TUESDAY],
+            pl.concat([channels(MONDAY, Google="99.95", Other="1"), channels(TUESDAY, Google="5")]),
+        )
+        kept = run_sql(
+            url, "SELECT date, channel, column_name, old_value, new_value, run_id FROM marketing.mart_restatement"
+        )
+        assert kept == [(MONDAY, "Google", "ad_cost", Decimal("100.10"), Decimal("99.95"), "run-2")]
+        [(recent,)] = run_sql(url, "SELECT changed_at > now() - interval '1 minute' FROM marketing.mart_restatement")
+        assert recent
+        assert warehouse.read(MART_RESTATEMENT, MONDAY, MONDAY)["new_value"].to_list() == [Decimal("99.95")]
+
+    def test_each_change_of_a_figure_is_kept(self, warehouse, url):
+        for cost in ("1", "2", "2", "3", "1"):
+            warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google=cost))
+        steps = run_sql(url, "SELECT old_value, new_value FROM marketing.mart_restatement ORDER BY changed_at")
+        assert steps == [(1, 2), (2, 3), (3, 1)]
+
+    def test_a_write_that_fails_keeps_neither_rows_nor_restatements(self, warehouse, url):
+        warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="1"))
+        run_sql(url, "ALTER TABLE marketing.mart_restatement ADD CHECK (new_value < 2)")
+        with pytest.raises(PermanentError):
+            warehouse.replace_days(CHANNEL_MERGED, [MONDAY], channels(MONDAY, Google="2"))
+        assert costs(url) == [(MONDAY, "Google", Decimal("1.00"))]
+        assert run_sql(url, "SELECT count(*) FROM marketing.mart_restatement") == [(0,)]
+
+    def test_other_tables_are_replaced_without_a_record(self, warehouse, url):
+        for cost in ("1", "2"):
+            kpis = rows_of(CHANNEL_KPI, {"date": MONDAY, "channel": "Google", "window_days": 1, "ad_cost": cost})
+            warehouse.replace_days(CHANNEL_KPI, [MONDAY], kpis)
+        assert run_sql(url, "SELECT count(*) FROM marketing.mart_restatement") == [(0,)]

@@ -66,24 +66,22 @@ class Stack:
         lines.writerows(rows)
         self.sales.write(f"sales_{month:%Y-%m}.csv", text.getvalue().encode())
 
-    def materialize(self, first: date, last: date | None = None, select: str = "*") -> dg.ExecuteInProcessResult:
+    def materialize(
+        self, first: date, last: date | None = None, select: str = "*", tags: Mapping[str, str] | None = None
+    ) -> dg.ExecuteInProcessResult:
         """Materialize one day, or a range of days in a single run."""
         from marketing_assets.definitions import defs
 
         job = defs.resolve_implicit_global_asset_job_def()
         keys = dg.AssetSelection.from_string(select).resolve(defs.resolve_asset_graph())
-        days = (
-            {"partition_key": str(first)}
-            if last is None
-            else {
-                "tags": {
-                    "dagster/asset_partition_range_start": str(first),
-                    "dagster/asset_partition_range_end": str(last),
-                }
-            }
-        )
+        last_day = {"dagster/asset_partition_range_end": str(last)}
+        days = {} if last is None else {"dagster/asset_partition_range_start": str(first), **last_day}
         return job.execute_in_process(
-            instance=self.instance, asset_selection=sorted(keys), raise_on_error=False, **days
+            instance=self.instance,
+            asset_selection=sorted(keys),
+            raise_on_error=False,
+            partition_key=str(first) if last is None else None,
+            tags={**days, **(tags or {})},
         )
 
     def mart(self, table: str) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import dagster as dg
 import polars as pl
 
 from marketing_assets.defs.assets.common import asset_arguments
+from marketing_assets.defs.facts import FACTS_VERSION_KEY
 from marketing_assets.defs.faults import guarded
 from marketing_assets.defs.partitions import SETTINGS, days_of
 from marketing_assets.defs.publishing import Batch, Partition, by_day, check_specs, describe, publish
@@ -31,6 +32,7 @@ from marketing_assets.tables import (
 from marketing_assets.transforms.channels import detail_customers, merge_channels
 from marketing_assets.transforms.figures import of_days
 from marketing_assets.transforms.kpis import WINDOWS, compute_channel_kpis, summarize_days
+from marketing_assets.transforms.restatement import version_of
 from marketing_assets.transforms.totals import total_days, total_sources
 
 
@@ -80,11 +82,10 @@ def channel_merged(
         totals = by_day(total_days(merged, CHANNEL_MERGED))
 
         def audit(day: date) -> Partition:
-            checks = [
-                judge_reconciliation(merged.filter(date=day), source_totals[day]),
-                judge_unknown_customers(unknown[day]),
-            ]
-            return Partition(day, metadata=_describe(CHANNEL_MERGED, totals[day]), checks=checks)
+            rows = merged.filter(date=day)
+            checks = [judge_reconciliation(rows, source_totals[day]), judge_unknown_customers(unknown[day])]
+            metadata = _describe(CHANNEL_MERGED, totals[day], **{FACTS_VERSION_KEY: version_of(rows)})
+            return Partition(day, metadata=metadata, checks=checks)
 
         return Batch([audit(day) for day in days], merged)
 

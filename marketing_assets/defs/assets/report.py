@@ -8,7 +8,7 @@ import dagster as dg
 
 from marketing_assets.defs.assets.common import shared_arguments
 from marketing_assets.defs.faults import guarded
-from marketing_assets.defs.outcomes import MESSAGE_KEY
+from marketing_assets.defs.outcomes import MESSAGE_KEY, find_earlier_reports
 from marketing_assets.defs.partitions import days_of
 from marketing_assets.defs.publishing import Batch, Partition, publish
 from marketing_assets.defs.resources import Platform
@@ -20,6 +20,7 @@ from marketing_assets.reporting.html import render_mail_html, render_mail_png
 from marketing_assets.reporting.kpi_csv import render_kpi_csv
 from marketing_assets.reporting.messages import MAIL_PICTURE_CID, tell_report
 from marketing_assets.reporting.report import DAYS_BEFORE, DayReport, Marts, build_day_report
+from marketing_assets.reporting.restated import Restated, summarize_restatements
 from marketing_assets.reporting.words import Language
 from marketing_assets.storage.reports import kpi_key, mail_html_key, mail_picture_key, report_key
 from marketing_assets.storage.warehouse import Warehouse
@@ -27,6 +28,7 @@ from marketing_assets.tables import (
     CHANNEL_KPI,
     CHANNEL_MERGED,
     DAILY_SUMMARY,
+    MART_RESTATEMENT,
     VALIDATED_ADS,
     VALIDATED_CRM,
     VALIDATED_SALES,
@@ -48,18 +50,28 @@ def report(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[An
 
     Grain: file. Written to `reports/daily/YYYY/MM` and `data/kpi/YYYY/MM` of the reports store, and what the day's
     mail shows to `mail/YYYY/MM`. Source: the marts of the day and the 90 days before, read from the warehouse, and the
-    quality records of the validated sources.
+    quality records of the validated sources. What has changed about earlier days since the report before was first
+    made comes from `mart_restatement`.
     """
     settings = platform.settings
     days = days_of(context)
     marts = _read_marts(platform.warehouse, days[0], days[-1])
     rules = AdviceRules.from_settings(settings)
+    restatements = platform.warehouse.read(MART_RESTATEMENT, days[0] - timedelta(days=DAYS_BEFORE), days[-1])
+    earlier_report = find_earlier_reports(context.instance, days)
+
+    def restated_by(day: date) -> Restated | None:
+        if restatements.is_empty() or (earlier := earlier_report(day)) is None:
+            return None
+        return summarize_restatements(restatements, day, *earlier)
 
     def build(day: date) -> DayReport:
         quality = {
             source: QualityRecord.from_dict(platform.lake.record(table, day)) for source, table in _SOURCES.items()
         }
-        return build_day_report(day, settings.report_window_days, marts, quality, rules, settings.ltv_cohort_days)
+        return build_day_report(
+            day, settings.report_window_days, marts, quality, rules, settings.ltv_cohort_days, restated_by(day)
+        )
 
     with rendering(len(days), settings.report_language) as render:
 

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from marketing_assets.postgres import LOCK_TIMEOUT, connect, read_frame, translate
-from marketing_assets.tables import CHANNEL_KPI, CHANNEL_MERGED, DAILY_SUMMARY
+from marketing_assets.tables import CHANNEL_KPI, CHANNEL_MERGED, DAILY_SUMMARY, MART_RESTATEMENT
 
 if TYPE_CHECKING:
     import sqlalchemy
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in `versions/`."""
 
 _PURPOSE = "the warehouse (WAREHOUSE_DATABASE_URL)"
@@ -49,7 +49,7 @@ def migrate(url: str, schema: str) -> None:
                 connection.execute(sqlalchemy.text(f"CREATE SCHEMA {schema}"))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-            for table in (CHANNEL_MERGED, CHANNEL_KPI, DAILY_SUMMARY):
+            for table in (CHANNEL_MERGED, CHANNEL_KPI, DAILY_SUMMARY, MART_RESTATEMENT):
                 for column in table.columns:
                     connection.execute(_describe(f"{schema}.{table.name}.{column.name}", column.description))
     except sqlalchemy.exc.DBAPIError as error:
