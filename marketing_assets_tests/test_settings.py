@@ -89,6 +89,9 @@ def test_defaults(monkeypatch):
         "advice_min_days": 56,
         "advice_shift_percent": 10.0,
         "advice_shift_max_raise_percent": 50.0,
+        "lookback_days": 7,
+        "lookback_weekly_days": 30,
+        "gap_days_per_tick": 7,
     }
 
 
