@@ -1,0 +1,132 @@
+"""The warehouse against bare drivers: a million rows of a mart replaced in one transaction, and read back exactly.
+
+Reading, the reference is one ADBC query with money as text, cast in Polars, and unsorted. The table is vacuumed before
+each try, outside of what is timed.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import date, timedelta
+from decimal import Decimal
+from io import BytesIO
+
+import numpy as np
+import polars as pl
+import psycopg2  # type: ignore[import-untyped]
+from adbc_driver_postgresql import dbapi
+
+from benchmarks.measuring import Bench, alternate, call
+from benchmarks.table import Line, Target
+from marketing_assets.storage.warehouse import Warehouse
+from marketing_assets.tables import CENTS, CHANNEL_MERGED
+
+_FIRST, _DAYS = date(2024, 1, 1), 100
+_LAST = _FIRST + timedelta(days=_DAYS - 1)
+_SCHEMA = "marketing"
+_TABLE = f"{_SCHEMA}.{CHANNEL_MERGED.name}"
+_NOTE = (
+    "from the same Polars frame to committed rows; the reference deletes the same days and copies the frame as CSV, "
+    "which it makes in the time that is measured"
+)
+_ROWS = "rows.parquet"
+_NAMES = ", ".join(CHANNEL_MERGED.names)
+
+
+def measure(bench: Bench) -> Iterator[Line]:
+    """Measure a write and a read; every try is a process of its own."""
+    rows = 10_000 if bench.small else 1_000_000
+    made, url = _make_rows(rows), bench.database("warehouse")
+    made.write_parquet(bench.folder / _ROWS)
+    Warehouse(url, _SCHEMA).replace_days(CHANNEL_MERGED, _days(), made)
+    yield _line(bench, "write", f"warehouse: replace {rows:,} rows with a primary key", "psycopg2 COPY", 1.0, _NOTE)
+    yield _line(bench, "read", f"warehouse: read {rows:,} rows, money exact", "bare ADBC", 0.95)
+
+
+def write(url: str, *, ours: bool) -> Callable[[], object]:
+    """Prepare replacing all rows."""
+    rows = pl.read_parquet(_ROWS)
+    _vacuum(url)
+    if ours:
+        warehouse = _open_warehouse(url)
+        return lambda: warehouse.replace_days(CHANNEL_MERGED, _days(), rows)
+    return lambda: _delete_and_copy(url, rows)
+
+
+def read(url: str, *, ours: bool) -> Callable[[], object]:
+    """Prepare reading all rows."""
+    _vacuum(url)
+    if ours:
+        warehouse = _open_warehouse(url)
+        return lambda: warehouse.read(CHANNEL_MERGED, _FIRST, _LAST)
+    return lambda: _select(url)
+
+
+def _open_warehouse(url: str) -> Warehouse:
+    """Open the warehouse; what comes once a process, such as looking at its schema's version, is done."""
+    warehouse = Warehouse(url, _SCHEMA)
+    warehouse.read(CHANNEL_MERGED, _FIRST, _FIRST)
+    return warehouse
+
+
+def _delete_and_copy(url: str, rows: pl.DataFrame) -> None:
+    file = BytesIO()
+    rows.write_csv(file, include_header=False)
+    file.seek(0)
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {_TABLE} WHERE date BETWEEN %s AND %s", (_FIRST, _LAST))
+        cursor.copy_expert(f"COPY {_TABLE} ({_NAMES}) FROM STDIN (FORMAT csv)", file)
+
+
+def _select(url: str) -> pl.DataFrame:
+    columns = [
+        f"{column.name}::text" if column.dtype == CENTS else column.name  # ADBC reads no numeric
+        for column in CHANNEL_MERGED.columns
+    ]
+    query = f"SELECT {', '.join(columns)} FROM {_TABLE} WHERE date BETWEEN DATE '{_FIRST}' AND DATE '{_LAST}'"
+    with dbapi.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        read = pl.DataFrame(cursor.fetch_arrow_table())
+    return read.cast(CHANNEL_MERGED.schema)
+
+
+def _line(bench: Bench, function: str, name: str, reference: str, speed: float, note: str = "") -> Line:
+    side = functools.partial(call, f"benchmarks.warehouse:{function}", bench.folder, url=bench.database("warehouse"))
+    ours, theirs = alternate(
+        {"the warehouse": lambda: side(ours=True), reference: lambda: side(ours=False)}, bench.tries, bench.say
+    )
+    return Line(name, reference, ours, theirs, Target(speed_at_least=speed), note=note)
+
+
+def _make_rows(rows: int) -> pl.DataFrame:
+    """Make a mart with many channels a day; money has 16 digits at most, some of it negative."""
+    chance = np.random.default_rng(1)
+    number, cent = pl.int_range(rows), pl.lit(Decimal("0.01"))
+
+    def figures(lowest: int, highest: int) -> pl.Expr:
+        return pl.lit(pl.Series(chance.integers(lowest, highest, rows)))
+
+    columns: dict[str, pl.Expr] = {
+        "date": pl.lit(_FIRST) + pl.duration(days=number * _DAYS // rows),
+        "channel": pl.format("Channel {}", number.cast(pl.String).str.zfill(7)),
+        **{column.name: figures(0, 10_000_000) for column in CHANNEL_MERGED.columns if column.dtype == pl.Int64()},
+        **{
+            column.name: (figures(-(10**7), 10**12).cast(pl.Decimal(38, 0)) * cent).cast(CENTS)
+            for column in CHANNEL_MERGED.columns
+            if column.dtype == CENTS
+        },
+        "sales_reported": pl.lit(True),
+    }
+    made = pl.select(expression.alias(name) for name, expression in columns.items())
+    return made.select(CHANNEL_MERGED.names).cast(CHANNEL_MERGED.schema)
+
+
+def _days() -> list[date]:
+    return [_FIRST + timedelta(days=number) for number in range(_DAYS)]
+
+
+def _vacuum(url: str) -> None:
+    with closing(psycopg2.connect(url)) as connection, closing(connection.cursor()) as cursor:
+        connection.autocommit = True
+        cursor.execute(f"VACUUM ANALYZE {_TABLE}")
+        cursor.execute("CHECKPOINT")
