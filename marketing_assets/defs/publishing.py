@@ -15,7 +15,7 @@ import polars as pl
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
 from marketing_assets.defs.faults import give_up
-from marketing_assets.defs.partitions import DAYS
+from marketing_assets.defs.partitions import DAYS, days_of
 from marketing_assets.errors import MarketingError, PermanentError, TransientError
 from marketing_assets.quality.checks import CheckOutcome
 from marketing_assets.tables import Table
@@ -70,7 +70,7 @@ def publish(context: dg.AssetExecutionContext, table: Table | None, batches: Ite
     Args:
         context: Of the asset that is being materialized.
         table: The asset's table; none for documents.
-        batches: The days of the step, oldest first; a fault of the moment is the last batch's.
+        batches: The days of the step, oldest first.
 
     Yields:
         Check evaluations, and the output (all days good) or materializations of the good days.
@@ -83,10 +83,19 @@ def publish(context: dg.AssetExecutionContext, table: Table | None, batches: Ite
     io_manager = getattr(context.resources, context.assets_def.get_io_manager_key_for_asset_key(key))
     made: list[Partition] = []
     faults: dict[date, MarketingError] = {}
-    for batch in batches:
-        io_manager.write(table, batch.content, [partition for partition in batch.partitions if not partition.blocked])
-        made += batch.partitions
-        faults |= batch.faults
+    try:
+        for batch in batches:
+            passed = [partition for partition in batch.partitions if not partition.blocked]
+            io_manager.write(table, batch.content, passed)
+            made += batch.partitions
+            faults |= batch.faults
+    except MarketingError as error:
+        # A fault of the work as a whole: told with the first day that was not made.
+        settled = {partition.day for partition in made} | faults.keys()
+        open_days = [day for day in days_of(context) if day not in settled]
+        if not open_days:
+            raise
+        faults[open_days[0]] = error
     good = [partition for partition in made if not partition.blocked]
     if len(good) == len(context.partition_keys):
         for partition in good:
