@@ -232,5 +232,5 @@ def test_rows_of_as_many_fields_as_a_sheet_has_columns(tmp_path: Path) -> None:
 def test_a_day_of_a_big_month_takes_little_memory(tmp_path: Path) -> None:
     other_days = GOOD.replace("2024-01-05", "2024-01-06").encode()
     start = (HEADER + "A,C,2024-01-05,1,x\n").encode()
-    # 4 million rows: read whole they take three times the bound.
+    # Four million rows, of which one is wanted.
     assert read_bounded(tmp_path, other_days * 1000, 100, start, megabytes=700) == "rows: 1 0\n"
