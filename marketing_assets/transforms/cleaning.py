@@ -20,9 +20,11 @@ ChannelRule = tuple[str, str]
 RETURN = "negative_revenue"
 """The reason of rows that are returns: nothing is wrong with them, they are just not sales."""
 
-# Spelled out: \d would take the digits of every script.
-_AMOUNT = r"^-?[0-9]{1,15}(\.[0-9]+)?$"
-_COUNT = r"^-?[0-9]{1,12}(\.0+)?$"
+# Spelled out, for regular expressions differ by engine: \d may take the digits of every script, $ a last line break.
+_AMOUNT = r"^-?[0-9]{1,15}(\.[0-9]+)?\z"
+_COUNT = r"^-?[0-9]{1,12}(\.0+)?\z"
+_WHITESPACE = "".join(char for char in map(chr, range(0x3001)) if char.isspace() and not "\x1c" <= char <= "\x1f")
+"""What Unicode calls white space (Python adds four separators); engines left to themselves trim less of it or more."""
 
 
 def judge_ads(raw: IntoFrameT) -> IntoFrameT:
@@ -55,8 +57,8 @@ def take_validated_ads(judged: IntoFrameT, rules: Sequence[ChannelRule] = ()) ->
     counts), else Unattributed.
     """
     usable = open_frame(judged).filter(nw.col("reason").is_null())
-    counts = {name: nw.col(name).str.replace(r"\.0+$", "").cast(nw.Int64) for name in ("impressions", "clicks")}
-    money = {name: nw.col(name).cast(EXACT) for name in ("cost", "conversions")}
+    counts = {name: nw.col(name).str.replace_all(r"\.0+\z", "").cast(nw.Int64) for name in ("impressions", "clicks")}
+    money = {name: _exact(name) for name in ("cost", "conversions")}
     return (
         usable.with_columns(
             campaign_id=nw.when(~_blank("campaign_id")).then(nw.col("campaign_id")),
@@ -137,6 +139,11 @@ def _matches(name: str, pattern: str) -> nw.Expr:
     return _true(nw.col(name).str.contains(pattern))
 
 
+def _exact(name: str) -> nw.Expr:
+    """Read money to 18 decimals; further ones are cut, for engines differ in how they round them."""
+    return nw.col(name).str.replace_all(r"(\.[0-9]{18})[0-9]+\z", "$1").cast(EXACT)
+
+
 def _true(condition: nw.Expr) -> nw.Expr:
     """Read an unknown condition (of a missing value) as false."""
     return nw.when(condition.is_null()).then(nw.lit(False)).otherwise(condition)
@@ -148,7 +155,7 @@ def _tidy_text(name: str) -> nw.Expr:
 
 def _trimmed(text: nw.Expr) -> nw.Expr:
     """Trim a text; an empty one is null."""
-    trimmed = text.str.strip_chars()
+    trimmed = text.str.strip_chars(_WHITESPACE)
     return nw.when(trimmed != "").then(trimmed)
 
 
@@ -168,8 +175,8 @@ def _tidy_channel(name: str) -> nw.Expr:
 def _channel_by_rule(campaigns: Any, rules: Sequence[ChannelRule]) -> nw.Expr:
     if not rules:
         return nw.lit(None).cast(nw.String)
-    named = campaigns.select("campaign_id", "campaign_name").lazy().collect()
-    ids, names = ([text for text in named[column].unique() if text] for column in ("campaign_id", "campaign_name"))
+    named = campaigns.select("campaign_id", "campaign_name").unique().lazy().collect()
+    ids, names = ({text for text in named[column].to_list() if text} for column in ("campaign_id", "campaign_name"))
     cases = [
         (
             _true(nw.col("campaign_id").is_in(glob_filter(ids, pattern)))

@@ -33,8 +33,12 @@ def ratio(numerator: nw.Expr, denominator: nw.Expr, scale: int = 1) -> nw.Expr:
 def to_cents(money: nw.Expr) -> nw.Expr:
     """Round a decimal half-up (away from zero) to two decimals.
 
-    Engines round decimals differently (half to even, half up), so this counts in whole cents instead.
+    Engines round decimals differently (half to even, half up), so this counts in whole cents instead. Yen and the part
+    of a yen are counted apart, in types so narrow that Spark, which keeps 38 digits of a product, drops none of them.
     """
-    cents = (money.abs() * 100 + Decimal("0.5")).cast(nw.Int64).cast(nw.Decimal(38, 2))
+    amount = money.abs().cast(nw.Decimal(37, 18))
+    whole = amount.cast(nw.Int64)
+    part = (amount - whole.cast(nw.Decimal(19, 0))).cast(nw.Decimal(19, 18))
+    cents = whole * 100 + (part * 100 + Decimal("0.5")).cast(nw.Int64)
     sign = nw.when(money < 0).then(Decimal("-0.01")).otherwise(Decimal("0.01"))
-    return (cents * sign).cast(nw.Decimal(18, 2))
+    return (cents.cast(nw.Decimal(38, 2)) * sign).cast(nw.Decimal(18, 2))

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 import narwhals as nw
-import polars as pl
+from narwhals.typing import IntoFrameT
 
 from marketing_assets.tables import CHANNEL_KPI, DAILY_SUMMARY
 from marketing_assets.transforms.figures import open_frame, ratio
@@ -31,7 +31,7 @@ AS_OF = ("cohort_customers", "total_ltv")
 _KEY = ("date", "window_days")
 
 
-def compute_channel_kpis(merged: pl.DataFrame, days: Iterable[date]) -> pl.DataFrame:
+def compute_channel_kpis(merged: IntoFrameT, days: Iterable[date]) -> IntoFrameT:
     """Compute CHANNEL_KPI for some days.
 
     Args:
@@ -42,11 +42,9 @@ def compute_channel_kpis(merged: pl.DataFrame, days: Iterable[date]) -> pl.DataF
         For each day and window a row per channel that occurs on any day of the window; numerator and denominator of
         each ratio span the same days. A day that has no row of its own in `merged` gives no rows.
     """
-    windows = _windows(merged, days)
     facts = open_frame(merged).rename({"date": "fact_date"})
-    in_window = windows.join(facts, how="cross").filter(
-        nw.col("fact_date") > nw.col("window_start"), nw.col("fact_date") <= nw.col("date")
-    )
+    windows = _windows(facts, days)
+    in_window = windows.join(facts, on="fact_date")
     on_the_day = nw.col("fact_date") == nw.col("date")
     totals = (
         in_window.with_columns(
@@ -55,11 +53,8 @@ def compute_channel_kpis(merged: pl.DataFrame, days: Iterable[date]) -> pl.DataF
         .group_by(*_KEY, "channel")
         .agg(nw.col(*SUMS, *AS_OF).sum())
     )
-    covered = (
-        in_window.select(*_KEY, "fact_date", sales=nw.col("sales_reported").cast(nw.Int64))
-        .unique()
-        .group_by(*_KEY)
-        .agg(days_covered=nw.len().cast(nw.Int64), sales_days_covered=nw.col("sales").sum())
+    covered = windows.group_by(*_KEY).agg(
+        days_covered=nw.len().cast(nw.Int64), sales_days_covered=nw.col("sales_days").sum()
     )
     money = ("ad_cost", "conversions", "period_revenue", "new_customer_revenue", "total_ltv")
     return (
@@ -82,7 +77,7 @@ def compute_channel_kpis(merged: pl.DataFrame, days: Iterable[date]) -> pl.DataF
     )
 
 
-def summarize_days(kpis: pl.DataFrame) -> pl.DataFrame:
+def summarize_days(kpis: IntoFrameT) -> IntoFrameT:
     """Compute DAILY_SUMMARY from CHANNEL_KPI rows: ratios of sums over all channels, never averages of ratios."""
     by_channel = open_frame(kpis)
     totals = by_channel.group_by(*_KEY).agg(
@@ -124,12 +119,19 @@ def summarize_days(kpis: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _windows(merged: pl.DataFrame, days: Iterable[date]) -> Any:
-    """List `date, window_days, window_start` (the day before the window's first day) of the days that have facts."""
-    present = set(merged["date"].unique())
-    rows = [(day, window) for day in days if day in present for window in WINDOWS]
-    frame = pl.DataFrame(rows, schema={"date": pl.Date, "window_days": pl.Int64}, orient="row")
-    return open_frame(frame.with_columns(window_start=pl.col("date") - pl.duration(days="window_days")))
+def _windows(facts: Any, days: Iterable[date]) -> Any:
+    """List the days with facts that each window holds: `date, window_days, fact_date, sales_days` (1: reported)."""
+    covered = facts.group_by("fact_date").agg(sales_days=nw.col("sales_reported").cast(nw.Int64).min())
+    ends = covered.filter(nw.col("fact_date").is_in(list(days))).select(date="fact_date")
+    pairs = ends.join(covered, how="cross").filter(nw.col("fact_date") <= nw.col("date"))
+    return nw.concat(
+        [
+            pairs.filter(nw.col("fact_date") > nw.col("date").dt.offset_by(f"-{window}d")).with_columns(
+                window_days=nw.lit(window, nw.Int64)
+            )
+            for window in WINDOWS
+        ]
+    )
 
 
 def _best_channels(by_channel: Any) -> Any:

@@ -4,7 +4,7 @@ import narwhals as nw
 from narwhals.typing import IntoFrameT
 
 from marketing_assets.tables import Table
-from marketing_assets.transforms.figures import EXACT, open_frame, to_cents
+from marketing_assets.transforms.figures import EXACT, open_frame
 
 SOURCE_TOTALS = ("ad_cost", "period_revenue", "period_orders", "impressions", "clicks", "new_customers")
 """Figures of a day that the mart and its sources must agree on."""
@@ -96,7 +96,7 @@ def total_sources(ads: IntoFrameT, crm: IntoFrameT, sales: IntoFrameT) -> IntoFr
 
 
 def _has_fractions(name: str) -> nw.Expr:
-    return _one_if(nw.col(name) != to_cents(nw.col(name)))
+    return _one_if(nw.col(name) != nw.col(name).cast(nw.Decimal(18, 2)))
 
 
 def _one_if(condition: nw.Expr) -> nw.Expr:
