@@ -18,7 +18,11 @@ from marketing_assets.errors import PermanentError
 from marketing_assets.storage.places import Place, S3Place
 from marketing_assets.tables import UNDATED_SALES, Table
 
-_RECORD = "marketing_assets"
+RECORD = "marketing_assets"
+"""The footer's key of a partition's record."""
+
+_SPARK_SCHEMA = "org.apache.spark.sql.parquet.row.metadata"
+"""The footer's key of Spark's schema; a partition that Spark wrote has its record there, with one of the columns."""
 
 _AT_ONCE = 4
 """Days written, or footers read, at the same time: enough to hide disk and network, and the most days held twice."""
@@ -35,7 +39,7 @@ class Lake:
 
     def uri(self, table: Table, day: date) -> str:
         """Return the address of a partition's file."""
-        return self.place.uri(_key(table, day))
+        return self.place.uri(partition_key(table, day))
 
     def write_days(self, table: Table, rows: pl.DataFrame, records: Mapping[date, Mapping[str, Any]]) -> None:
         """Replace the partitions of some days, several at once; each appears whole or not at all.
@@ -58,7 +62,7 @@ class Lake:
             raise ValueError(f"rows of other days than {', '.join(map(str, sorted(records)))} for {table.name}")
 
         def write_day(day: date) -> None:
-            self._write(_key(table, day), table, by_day.get(day, table.empty()), records[day])
+            self._write(partition_key(table, day), table, by_day.get(day, table.empty()), records[day])
 
         _for_each(write_day, sorted(records))
 
@@ -75,7 +79,7 @@ class Lake:
     def scan(self, table: Table, days: Iterable[date]) -> pl.LazyFrame:
         """Read some days lazily; raises `PermanentError` naming the days that are not there."""
         wanted = sorted(days)
-        self._require(table, wanted)
+        self.require(table, wanted)
         if not wanted:
             return table.empty().lazy()
         return pl.scan_parquet(
@@ -93,13 +97,12 @@ class Lake:
     def records(self, table: Table, days: Iterable[date]) -> dict[date, dict[str, Any]]:
         """Return the records of some days' partitions; raises `PermanentError` naming the days that are not there."""
         wanted = sorted(days)
-        self._require(table, wanted)
+        self.require(table, wanted)
         options = self._storage_options()
 
         def read(day: date) -> dict[str, Any]:
             footer = pl.read_parquet_metadata(self.uri(table, day), storage_options=options)
-            record: dict[str, Any] = json.loads(footer.get(_RECORD, "{}"))
-            return record
+            return _record_of(footer)
 
         return dict(zip(wanted, _for_each(read, wanted), strict=True))
 
@@ -115,10 +118,11 @@ class Lake:
         return self._present(table, wanted)
 
     def _present(self, table: Table, days: Iterable[date]) -> list[date]:
-        by_key = {_key(table, day): day for day in days}
+        by_key = {partition_key(table, day): day for day in days}
         return sorted(by_key[key] for key in self.place.existing(by_key))
 
-    def _require(self, table: Table, days: Iterable[date]) -> None:
+    def require(self, table: Table, days: Iterable[date]) -> None:
+        """Raise `PermanentError` naming those of the days that have no partition."""
         if missing := sorted({*days} - {*self._present(table, days)}):
             raise PermanentError(
                 f"{table.name} has no partition for {', '.join(map(str, missing))} in {self.place.uri()}: "
@@ -131,7 +135,7 @@ class Lake:
         ordered = rows.drop("date", strict=False).sort(
             [name for name in table.key if name != "date"], nulls_last=True, maintain_order=True
         )
-        metadata = {_RECORD: json.dumps(record, ensure_ascii=False, sort_keys=True)}
+        metadata = {RECORD: json.dumps(record, ensure_ascii=False, sort_keys=True)}
         with self.place.writing(key) as file:
             try:
                 ordered.write_parquet(file, metadata=metadata)
@@ -149,8 +153,16 @@ class Lake:
         return options | ({"aws_allow_http": "true"} if endpoint.startswith("http://") else {})
 
 
-def _key(table: Table, day: date) -> str:
+def partition_key(table: Table, day: date) -> str:
+    """Return the key of a partition's file in the lake's place."""
     return f"{table.name}/date={day}/part-0.parquet"
+
+
+def _record_of(footer: Mapping[str, str]) -> dict[str, Any]:
+    fields = json.loads(footer.get(_SPARK_SCHEMA, "{}")).get("fields", ())
+    told = [field["metadata"][RECORD] for field in fields if RECORD in field["metadata"]]
+    record: dict[str, Any] = json.loads(footer.get(RECORD, *(told or ["{}"])))
+    return record
 
 
 def _require_columns(table: Table, rows: pl.DataFrame) -> None:

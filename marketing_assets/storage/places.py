@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import tempfile
 import uuid
 from abc import ABC, abstractmethod
@@ -61,6 +62,14 @@ class Place(ABC):
         """
 
     @abstractmethod
+    def move(self, source: str, target: str) -> None:
+        """Move a file of this place, replacing an earlier one; readers see the old target or the new one."""
+
+    @abstractmethod
+    def remove(self, prefix: str) -> None:
+        """Remove every file below a folder; one that is not there is removed already."""
+
+    @abstractmethod
     def keys(self, prefix: str = "") -> list[str]:
         """List the keys of the files below a prefix that ends on a folder, sorted."""
 
@@ -107,6 +116,19 @@ class FolderPlace(Place):
                 part.replace(path)
             finally:
                 part.unlink(missing_ok=True)
+
+    def move(self, source: str, target: str) -> None:
+        """Rename the file once the disk has all of it: a rename is atomic."""
+        path = self.root / target
+        with _disk_faults(str(path)):
+            with (self.root / source).open("rb") as file:
+                os.fsync(file.fileno())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (self.root / source).replace(path)
+
+    def remove(self, prefix: str) -> None:
+        """Remove the folder and all that is in it."""
+        shutil.rmtree(self.root / prefix, ignore_errors=True)
 
     def keys(self, prefix: str = "") -> list[str]:
         """List the keys of the files below a prefix, sorted; parts of unfinished writes are not files yet."""
@@ -213,6 +235,21 @@ class S3Place(Place):
                         multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE
                     ),
                 )
+
+    def move(self, source: str, target: str) -> None:
+        """Copy the object within S3, which shows the copy when it is complete, then delete the first one."""
+        origin = {"Bucket": self.bucket, "Key": self.prefix + source}
+        with self._translated("move", source):
+            self.client.copy(origin, self.bucket, self.prefix + target, ExtraArgs=self._encryption)
+            self.client.delete_object(**origin)
+
+    def remove(self, prefix: str) -> None:
+        """Delete the objects, a thousand at a time."""
+        keys = self.keys(f"{prefix}/")
+        with self._translated("remove", prefix):
+            for start in range(0, len(keys), 1000):
+                listed = [{"Key": self.prefix + key} for key in keys[start : start + 1000]]
+                self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": listed, "Quiet": True})
 
     def keys(self, prefix: str = "") -> list[str]:
         """List the keys below a prefix, sorted."""
