@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import uuid
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,6 +53,9 @@ _ON_LOOPBACK = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.ui.enabled": "false",  # it would listen on every address of the machine
 }
+
+_PORTS = {"spark": 7077, "sc": 15002}
+_KNOCK_SECONDS = 10
 
 _MOMENTARY = re.compile(
     r"UNAVAILABLE|DEADLINE_EXCEEDED|ExecutorLost|FetchFailed|Connection (refused|reset)|SESSION_(CLOSED|NOT_FOUND)"
@@ -159,7 +163,7 @@ class SparkEngine:
         order = [name for name in table.key if name != "date"]
         names = [name for name in table.names if name != "date"]
         with _spark_faults(f"write {table.name} of {day}"):
-            rows = frame.where(frame["date"] == day).select(names).coalesce(1)
+            rows = frame.where(frame["date"] == day).select(names).repartition(1)
             ordered = rows.sortWithinPartitions(*(rows[name].asc_nulls_last() for name in order))
             text = json.dumps(record, ensure_ascii=False, sort_keys=True)
             # Spark puts its schema into the Parquet footer, what is told of a column included.
@@ -212,6 +216,7 @@ def _open_session(master: str, remote: str | None) -> "SparkSession":
             "server in SPARK_REMOTE."
         )
     where = f"SPARK_REMOTE ({urlsplit(remote).hostname})" if remote else f"SPARK_MASTER ({master})"
+    _require_listener(remote or master, where)
     builder: Any = SparkSession.builder
     config = _SESSION if remote else _SESSION | _OWN_SESSION | (_ON_LOOPBACK if _is_on_loopback(master) else {})
     for name, value in config.items():
@@ -219,6 +224,25 @@ def _open_session(master: str, remote: str | None) -> "SparkSession":
     with _spark_faults(f"start with {where}"):
         session: SparkSession = (builder.remote(remote) if remote else builder.master(master)).getOrCreate()
     return session
+
+
+def _require_listener(address: str, where: str) -> None:
+    """Knock at a server before Spark does, which would knock for ten minutes; of several masters one is enough."""
+    scheme, _, hosts = address.partition("://")
+    if scheme not in {"spark", "sc"}:
+        return
+    for host in hosts.split(","):
+        target = urlsplit(f"//{host}")
+        try:
+            socket.create_connection((target.hostname, target.port or _PORTS[scheme]), _KNOCK_SECONDS).close()
+            return
+        except ValueError as error:
+            raise SettingsError(f"Expected the port of {where} to be a number.") from error
+        except OSError as error:
+            fault = error
+    raise TransientError(
+        f"Nobody answers at {where}: {fault.strerror or fault}. Start the server or correct the address."
+    )
 
 
 def _is_on_loopback(master: str) -> bool:

@@ -92,10 +92,7 @@ class Place(ABC):
 
     @abstractmethod
     def move(self, source: str, target: str) -> None:
-        """Move a file of this place, replacing an earlier one; readers of the target see the old file or the new one.
-
-        Raises `FileNotFoundError` without the file.
-        """
+        """Move a file of this place, replacing an earlier one; readers see the old target or the new one."""
 
     @abstractmethod
     def remove(self, prefix: str) -> None:
@@ -156,8 +153,9 @@ class FolderPlace(Place):
     def move(self, source: str, target: str) -> None:
         """Rename the file once the disk has all of it: a rename is atomic."""
         path = self.root / target
-        with (self.root / source).open("rb") as file, _disk_faults(str(path)):
-            os.fsync(file.fileno())
+        with _disk_faults(str(path)):
+            with (self.root / source).open("rb") as file:
+                os.fsync(file.fileno())
             path.parent.mkdir(parents=True, exist_ok=True)
             (self.root / source).replace(path)
 

@@ -22,11 +22,13 @@ odd_amounts = amounts | amounts.map(lambda amount: -amount)
 
 
 @st.composite
-def worlds(draw: Callable[..., Any], cohort_days: int = 90, days_at_most: int = 5) -> World:
+def worlds(
+    draw: Callable[..., Any], cohort_days: int = 90, days_at_most: int = 5, first_day: date = FIRST_DAY
+) -> World:
     """Draw a world of a few days, some of them months apart."""
     apart = st.sampled_from([1, 1, 1, 2, 6, 7, 27, 28, 30])
     gaps = draw(st.lists(apart, max_size=days_at_most - 1))
-    days = [FIRST_DAY + timedelta(days=sum(gaps[:number])) for number in range(len(gaps) + 1)]
+    days = [first_day + timedelta(days=sum(gaps[:number])) for number in range(len(gaps) + 1)]
     customers = draw(st.lists(_customer_facts(days, cohort_days), max_size=6))
     orders = draw(st.lists(st.tuples(st.integers(0, 6), odd_amounts, _dates_around(days, cohort_days)), max_size=8))
     sales = draw(st.lists(st.tuples(st.integers(0, 7), st.sampled_from(days), odd_amounts), max_size=10))
