@@ -20,7 +20,6 @@ from marketing_assets.engines.embedded import EmbeddedEngine
 from marketing_assets.errors import PermanentError
 from marketing_assets.storage.reports import report_key
 from marketing_assets.tables import ASSET_TABLES, Table
-from marketing_assets.transforms.figures import of_days
 
 
 class _WrittenBefore(dg.ConfigurableIOManager):
@@ -36,13 +35,13 @@ class LakeIOManager(_WrittenBefore):
     platform: dg.ResourceDependency[Platform]
 
     def write(self, table: Table, rows: Any, partitions: Sequence[Partition]) -> None:
-        """Write some days of a table from a frame that may hold others; each appears whole or not at all."""
+        """Write some days of a table; each appears whole or not at all."""
         if partitions:
             records = {partition.day: partition.record for partition in partitions}
             # What a source has given is in this process, whatever the engine.
             is_here = isinstance(rows, pl.LazyFrame)
             engine = EmbeddedEngine(self.platform.lake) if is_here else self.platform.engine
-            engine.write(table, of_days(rows, list(records)), records)
+            engine.write(table, rows, records)
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Read the days of the input."""
@@ -58,10 +57,8 @@ class WarehouseIOManager(_WrittenBefore):
     platform: dg.ResourceDependency[Platform]
 
     def write(self, table: Table, rows: Any, partitions: Sequence[Partition]) -> None:
-        """Replace some days of a table at once, from a frame that may hold others."""
-        days = [partition.day for partition in partitions]
-        if days:
-            self.platform.warehouse.replace_days(table, days, of_days(rows, days))
+        """Replace some days of a table at once."""
+        self.platform.warehouse.replace_days(table, [partition.day for partition in partitions], rows)
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Read the days of the input."""

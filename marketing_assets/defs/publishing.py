@@ -19,6 +19,7 @@ from marketing_assets.defs.partitions import DAYS, days_of
 from marketing_assets.errors import MarketingError, PermanentError, TransientError
 from marketing_assets.quality.checks import CheckOutcome
 from marketing_assets.tables import Table
+from marketing_assets.transforms.figures import of_days
 from marketing_assets.transforms.totals import money_columns
 
 
@@ -60,6 +61,13 @@ class Batch:
     content: Any = None
     faults: Mapping[date, MarketingError] = field(default_factory=dict)
 
+    def without_blocked(self) -> "Batch":
+        """Leave out the days that may not be published; rows are only selected, and copied, where there are any."""
+        passed = [partition for partition in self.partitions if not partition.blocked]
+        if len(passed) == len(self.partitions):
+            return self
+        return Batch(passed, of_days(self.content, [partition.day for partition in passed]))
+
 
 def publish(context: dg.AssetExecutionContext, table: Table | None, batches: Iterable[Batch]) -> Iterator[Any]:
     """Write the good days batch by batch, record every day's checks, and fail naming the days that are not published.
@@ -85,8 +93,8 @@ def publish(context: dg.AssetExecutionContext, table: Table | None, batches: Ite
     faults: dict[date, MarketingError] = {}
     try:
         for batch in batches:
-            passed = [partition for partition in batch.partitions if not partition.blocked]
-            io_manager.write(table, batch.content, passed)
+            passed = batch.without_blocked()
+            io_manager.write(table, passed.content, passed.partitions)
             made += batch.partitions
             faults |= batch.faults
     except MarketingError as error:
