@@ -58,7 +58,6 @@ class SalesMonth:
         """
         return self.next_month_exists or (self.last_day is not None and day <= self.last_day)
 
-
     def of_day(self, day: date) -> pl.DataFrame:
         """Return the rows of a day, as `tables.RAW_SALES`, by line number."""
         # By a mask: given an expression, Polars first copies all the month's batches into one piece, day after day.
@@ -110,9 +109,7 @@ def read_month(place: Place, month: date, days: Collection[date] | None = None) 
     next_month = (month + timedelta(days=31)).replace(day=1)
     file_name = _file_name(month)
     with _readable(place, file_name) as file:
-        batches = [
-            _judge(rows, month, days) for rows in _read_ahead(read_batches(file, place.uri(file_name), HEADERS))
-        ]
+        batches = [_judge(rows, month, days) for rows in _read_ahead(read_batches(file, place.uri(file_name), HEADERS))]
         next_month_exists = place.exists(_file_name(next_month))
     undated = pl.concat(batch.undated for batch in batches)
     _refuse_unreadable_dates(undated, sum(batch.row_count for batch in batches), place.uri(file_name))
