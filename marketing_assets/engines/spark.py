@@ -260,6 +260,12 @@ def _forget(kept: "DataFrame") -> None:
         return
 
 
+def _cause(text: str) -> str:
+    """Say in a line what a stack trace ends on: what everything else in it was caused by."""
+    first, *_ = (re.findall(r"^Caused by: (?:[\w.$]+: )?(.+)", text, re.MULTILINE) or [text])[::-1]
+    return " ".join(first.split("\n\tat ")[0].split())[:600]
+
+
 @contextmanager
 def _spark_faults(doing: str) -> Iterator[None]:
     """Turn Spark's faults into this platform's: what another try may mend, and what it cannot."""
@@ -269,8 +275,7 @@ def _spark_faults(doing: str) -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JError, OSError) as error:
-        # Of a stack trace the first lines say what happened.
-        said = mask_secrets(" ".join(str(error).split("\n\tat ")[0].split())[:600])
+        said = mask_secrets(_cause(str(error)))
         if isinstance(error, Py4JNetworkError | ConnectionError) or _MOMENTARY.search(str(error)):
             raise TransientError(
                 f"Spark could not {doing} now: {said} Check the cluster, and SPARK_REMOTE or SPARK_MASTER."

@@ -36,7 +36,7 @@ def total_days(frame: IntoFrameT, table: Table) -> IntoFrameT:
         open_frame(frame)
         .select("date", **money)
         .group_by("date")
-        .agg(nw.len().alias("rows"), *(nw.col(name).sum() for name in money))
+        .agg(nw.len().cast(nw.Int64).alias("rows"), *(nw.col(name).sum() for name in money))
         .to_native()
     )
 
@@ -56,7 +56,7 @@ def count_by_reason(judged: IntoFrameT, money: str | None = None) -> IntoFrameT:
         open_frame(judged)
         .with_columns(total=zero if money is None else nw.coalesce(nw.col(money), zero))
         .group_by("date", "reason")
-        .agg(nw.len().alias("rows"), nw.col("total").sum())
+        .agg(nw.len().cast(nw.Int64).alias("rows"), nw.col("total").sum())
         .select("date", "reason", "rows", "total")
         .to_native()
     )
