@@ -144,6 +144,15 @@ def test_a_day_has_the_same_bytes_alone_and_among_others(lake):
     assert [lake.place.read(key) for key in keys] == together
 
 
+def test_how_rows_were_put_together_does_not_show_in_the_bytes(lake):
+    whole = sales(MONDAY, ("o1", "1"), ("o2", "2"), ("o3", "3"))
+    files = []
+    for rows in (whole, pl.concat(list(whole.iter_slices(1)), rechunk=False), whole.reverse()):
+        lake.write(VALIDATED_SALES, MONDAY, rows)
+        files.append(lake.place.read(f"validated_sales/date={MONDAY}/part-0.parquet"))
+    assert files == [files[0]] * 3
+
+
 def test_the_first_fault_ends_the_write_and_every_day_stays_whole(tmp_path: Path):
     lake, days = Lake(open_place(str(tmp_path))), [date(2024, 3, day) for day in range(1, 32)]
     write_orders(lake, days, "old")
