@@ -145,9 +145,10 @@ def test_a_day_has_the_same_bytes_alone_and_among_others(lake):
 
 
 def test_how_rows_were_put_together_does_not_show_in_the_bytes(lake):
-    whole = sales(MONDAY, ("o1", "1"), ("o2", "2"), ("o3", "3"))
+    ids = pl.DataFrame({"order_id": [f"o{number:06}" for number in range(100_000)]})
+    whole = sales(MONDAY, ("o", "1")).drop("order_id").join(ids, how="cross").select(VALIDATED_SALES.names)
     files = []
-    for rows in (whole, pl.concat(list(whole.iter_slices(1)), rechunk=False), whole.reverse()):
+    for rows in (whole, pl.concat(list(whole.iter_slices(9_999)), rechunk=False), whole.reverse()):
         lake.write(VALIDATED_SALES, MONDAY, rows)
         files.append(lake.place.read(f"validated_sales/date={MONDAY}/part-0.parquet"))
     assert files == [files[0]] * 3
