@@ -5,7 +5,7 @@ from datetime import date
 
 import polars as pl
 
-from marketing_assets.postgres import connect, read_frame
+from marketing_assets.postgres import connect, copy_frame, read_frame
 from marketing_assets.storage.migrations import is_current, migrate
 from marketing_assets.tables import Table
 
@@ -41,14 +41,14 @@ class Warehouse:
         if not replaced:
             return
         self._migrate_once()
-        listed = ", ".join(f"DATE '{day}'" for day in replaced)
-        with connect(self._url, _PURPOSE) as connection, connection.cursor() as cursor:
-            # Two runs that replace the same day take turns instead of meeting on the primary key.
-            cursor.execute(f"SELECT pg_advisory_xact_lock(hashtext('{self.schema}.{table.name}'))").fetchall()
-            cursor.execute(f"DELETE FROM {self.schema}.{table.name} WHERE date IN ({listed})")
-            if not rows.is_empty():
-                ordered = rows.select(table.names).sort(table.key).to_arrow(compat_level=pl.CompatLevel.oldest())
-                cursor.adbc_ingest(table.name, ordered, mode="append", db_schema_name=self.schema)
+        import psycopg2
+
+        with connect(self._url, _PURPOSE, psycopg2) as connection:
+            with connection.cursor() as cursor:
+                # Two runs that replace the same day take turns instead of meeting on the primary key.
+                cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"{self.schema}.{table.name}",))
+                cursor.execute(f"DELETE FROM {self.schema}.{table.name} WHERE date = ANY(%s)", (replaced,))
+            copy_frame(connection, rows.select(table.names).sort(table.key), f"{self.schema}.{table.name}")
 
     def read(self, table: Table, first: date, last: date) -> pl.DataFrame:
         """Read the rows of the days from `first` to `last`, sorted by the table's key."""
