@@ -13,7 +13,7 @@ from io import BytesIO
 
 import numpy as np
 import polars as pl
-import psycopg2  # type: ignore[import-untyped]
+import psycopg2
 from adbc_driver_postgresql import dbapi
 
 from benchmarks.measuring import Bench, alternate, call
@@ -26,8 +26,8 @@ _LAST = _FIRST + timedelta(days=_DAYS - 1)
 _SCHEMA = "marketing"
 _TABLE = f"{_SCHEMA}.{CHANNEL_MERGED.name}"
 _NOTE = (
-    "from the same Polars frame to committed rows; the reference deletes the same days and copies the frame as CSV, "
-    "which it makes in the time that is measured"
+    "from the same Polars frame to committed rows; the reference deletes the same days and copies the frame as CSV "
+    "made at once, in the time that is measured"
 )
 _ROWS = "rows.parquet"
 _NAMES = ", ".join(CHANNEL_MERGED.names)

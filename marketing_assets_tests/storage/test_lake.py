@@ -144,6 +144,16 @@ def test_a_day_has_the_same_bytes_alone_and_among_others(lake):
     assert [lake.place.read(key) for key in keys] == together
 
 
+def test_how_rows_were_put_together_does_not_show_in_the_bytes(lake):
+    ids = pl.DataFrame({"order_id": [f"o{number:06}" for number in range(100_000)]})
+    whole = sales(MONDAY, ("o", "1")).drop("order_id").join(ids, how="cross").select(VALIDATED_SALES.names)
+    files = []
+    for rows in (whole, pl.concat(list(whole.iter_slices(9_999)), rechunk=False), whole.reverse()):
+        lake.write(VALIDATED_SALES, MONDAY, rows)
+        files.append(lake.place.read(f"validated_sales/date={MONDAY}/part-0.parquet"))
+    assert files == [files[0]] * 3
+
+
 def test_the_first_fault_ends_the_write_and_every_day_stays_whole(tmp_path: Path):
     lake, days = Lake(open_place(str(tmp_path))), [date(2024, 3, day) for day in range(1, 32)]
     write_orders(lake, days, "old")
