@@ -37,7 +37,7 @@ CHECKS: dict[str, tuple[str, ...]] = {
     "validated_ads": ("ads_suite", "quarantine_rate", "unattributed"),
     "validated_crm": ("crm_suite", "quarantine_rate", "unattributed"),
     "validated_sales": ("sales_suite", "quarantine_rate", "sales_reported", "repeated_orders"),
-    "channel_merged": ("reconciles", "unknown_customers"),
+    "channel_merged": ("reconciles", "unknown_customers", "unusual_volume"),
     "channel_kpis": ("window_complete",),
 }
 """The checks of each asset, evaluated for each day."""

@@ -17,7 +17,7 @@ from marketing_assets.transforms.cleaning import RETURN
 Verdict = Literal["published", "warned", "blocked"]
 
 _SUITE_CHECKS = {f"{source}_suite" for source in SUITES}
-_MART_CHECKS = ("reconciles", "window_complete")
+_MART_CHECKS = ("reconciles", "unknown_customers", "unusual_volume", "window_complete")
 _DAY_CHECKS = ("quarantine_rate", "unattributed", "sales_reported", "repeated_orders", "undated_rows")
 
 

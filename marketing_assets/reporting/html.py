@@ -94,11 +94,7 @@ def _content(report: DayReport, language: Language, notes: Notes) -> dict[str, A
         "shift": None if shift is None else explain_shift(shift, report.advice.rules, language),
         "caution": explain_caution(report.cohort_days, language),
         "quality": [_quality(report.day, source, report, words) for source in report.quality],
-        "warnings": [
-            (source, warning.check, warning.summary)
-            for source, record in report.quality.items()
-            for warning in record.warnings
-        ],
+        "warnings": [(place, warning.check, warning.summary) for place, warning in report.warnings],
     }
 
 

@@ -308,10 +308,9 @@ def _report_files(report: DayReport, words: Mapping[str, str]) -> Iterator[tuple
 
 def _tell_warnings(report: DayReport, words: Mapping[str, str]) -> list[str]:
     return [
-        f"{source} / {warning.check}: {warning.summary}"
+        f"{place} / {warning.check}: {warning.summary}"
         + (f" ({words['rows']}: {', '.join(warning.keys)})" if warning.keys else "")
-        for source, record in report.quality.items()
-        for warning in record.warnings
+        for place, warning in report.warnings
     ]
 
 

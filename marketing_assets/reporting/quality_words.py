@@ -66,6 +66,11 @@ WORDS: dict[Language, dict[str, str]] = {
         "repeated_orders": "No order id stands in the month before as well: the same sale may count twice.",
         "undated_rows": "Every row of the month's file belongs to a day of it.",
         "reconciles": "The mart's ad cost, revenue, orders and new customers equal their sources to the cent; blocks.",
+        "unknown_customers": "The CRM knows the customer of every order; revenue of others counts as Unattributed.",
+        "unusual_volume": (
+            "Spend, clicks, conversions, orders, revenue and new customers of the day are about what the same weekday "
+            "had in the last four weeks (at a month's turn also: what the months before had then)."
+        ),
         "window_complete": "Every day of the longest window is materialized.",
         "other_sources": "The day's other sources",
         "unreadable_date": "unreadable date",
@@ -132,6 +137,11 @@ WORDS: dict[Language, dict[str, str]] = {
         "repeated_orders": "前月のファイルと同じ注文IDがない。あれば同じ売上を二重に数えているかもしれません。",
         "undated_rows": "月次ファイルのすべての行が、その月のいずれかの日に属している。",
         "reconciles": "マートの広告費・売上・注文数・新規顧客がソースと小数第2位まで一致する。違えば公開を止めます。",
+        "unknown_customers": "すべての注文の顧客がCRMに存在する。存在しない顧客の売上は Unattributed に数えます。",
+        "unusual_volume": (
+            "広告費・クリック・コンバージョン・注文数・売上・新規顧客が、直近4週間の同じ曜日"
+            "（月末・月初は前月までの同じ時期も）と同程度である。"
+        ),
         "window_complete": "最長の集計期間のすべての日が集計済みである。",
         "other_sources": "同じ日の他のソース",
         "unreadable_date": "日付を読み取れない",

@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 
 from marketing_assets.errors import PermanentError
-from marketing_assets.quality.record import QualityRecord
+from marketing_assets.quality.anomalies import judge_volume, total_figures
+from marketing_assets.quality.record import QualityRecord, QualityWarning, warnings_of
 from marketing_assets.reporting.advice import LONG_WINDOW, TREND_WINDOW, Advice, AdviceRules, advise
 from marketing_assets.reporting.restated import Restated
 
@@ -52,6 +53,7 @@ class DayReport:
         advice: What the figures suggest.
         cohort_days: Days of acquisition that make up the LTV cohort.
         restated: What has changed since an earlier report; None if nothing has.
+        mart_warnings: Checks of the marts that warned.
     """
 
     day: date
@@ -65,6 +67,13 @@ class DayReport:
     advice: Advice = field(default_factory=Advice)
     cohort_days: int = 90
     restated: Restated | None = None
+    mart_warnings: Sequence[QualityWarning] = ()
+
+    @property
+    def warnings(self) -> list[tuple[str, QualityWarning]]:
+        """Every check that warned, with what it is about: a source, or the marts."""
+        of_sources = [(source, warning) for source, record in self.quality.items() for warning in record.warnings]
+        return of_sources + [("marts", warning) for warning in self.mart_warnings]
 
     @property
     def first_day(self) -> date:
@@ -157,6 +166,7 @@ def build_day_report(
         ),
         cohort_days=cohort_days,
         restated=restated,
+        mart_warnings=warnings_of([judge_volume(day, total_figures(marts.merged))]),
     )
 
 

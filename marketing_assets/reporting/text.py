@@ -118,11 +118,7 @@ def _advice(report: DayReport, words: Mapping[str, str], language: Language) -> 
 
 
 def _warnings(report: DayReport, words: Mapping[str, str]) -> str:
-    warnings = [
-        f"  {source} / {warning.check}: {warning.summary}"
-        for source, record in report.quality.items()
-        for warning in record.warnings
-    ]
+    warnings = [f"  {place} / {warning.check}: {warning.summary}" for place, warning in report.warnings]
     return "\n".join(warnings) or f"  {words['no_warnings']}"
 
 

@@ -169,11 +169,9 @@ class _Book:
             sheet.write_string(number, 4, tell_quarantined(record, words), self._plain)
         number += 2
         sheet.write_string(number, 0, words["warnings"], self._head)
-        for source, record in self._report.quality.items():
-            for warning in record.warnings:
-                number += 1
-                sheet.write_string(number, 0, source)
-                sheet.write_string(number, 1, f"{warning.check}: {warning.summary}")
+        for row, (place, warning) in enumerate(self._report.warnings, start=number + 1):
+            sheet.write_string(row, 0, place)
+            sheet.write_string(row, 1, f"{warning.check}: {warning.summary}")
 
     def _write_definitions(self) -> None:
         words, report = self._words, self._report

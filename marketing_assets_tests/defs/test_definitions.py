@@ -65,6 +65,7 @@ CHECKS = {
     "validated_sales.repeated_orders": False,
     "channel_merged.reconciles": True,
     "channel_merged.unknown_customers": False,
+    "channel_merged.unusual_volume": False,
     "channel_kpis.window_complete": False,
 }
 

@@ -594,6 +594,26 @@ def test_a_warning_lets_the_day_pass_and_is_told(stack: Stack) -> None:
     assert "ads / ads_suite: ads 8/9. Not met: cost ≥ 0" in report
 
 
+def test_a_day_of_unusual_size_is_told_alike_alone_and_in_a_range(stack: Stack) -> None:
+    days = days_between(date(2024, 1, 1), date(2024, 1, 16))
+    last = days[-1]
+    ads = {day: [campaign("CMP-1", day, clicks=10_000, impressions=20_000, cost=10_000)] for day in days}
+    ads[last] = [campaign("CMP-1", last, clicks=10_000, impressions=20_000, cost=5000)]
+    stack.load(World(ads, [("C-1", LONG_AGO, None, "Google")]))
+    in_a_range = stack.materialize(days[0], last)
+    assert in_a_range.success
+    assert [day for day in days if not check_of(stack, in_a_range, "unusual_volume", day)[0]] == [last]
+    told = check_of(stack, in_a_range, "unusual_volume", last)
+    assert told[:2] == (False, "WARN")
+    assert told[2].startswith("Unusual for a Tuesday: ad_cost 5,000, expected 6,400 to 14,400. Look at the ads account")
+    report = stack.reports.read(f"reports/daily/2024/01/marketing_report_{last}.txt").decode()
+    assert f"marts / unusual_volume: {told[2]}" in report
+    before = published(stack)
+    alone = stack.materialize(last)
+    assert check_of(stack, alone, "unusual_volume", last) == told
+    assert changed(before, published(stack)) == []
+
+
 # --- privacy ------------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from marketing_assets.defs.partitions import SETTINGS, days_of
 from marketing_assets.defs.publishing import Batch, Partition, by_day, check_specs, describe, publish
 from marketing_assets.defs.resources import Platform
 from marketing_assets.errors import PermanentError
+from marketing_assets.quality.anomalies import LOOK_BACK_DAYS, judge_volume, total_figures
 from marketing_assets.quality.checks import judge_reconciliation, judge_unknown_customers, judge_windows
 from marketing_assets.quality.findings import find_unknown_customers
 from marketing_assets.reporting.charts import history_chart, roas_chart
@@ -41,7 +42,10 @@ from marketing_assets.transforms.totals import total_days, total_sources
     check_specs=check_specs(
         "channel_merged",
         blocking={"reconciles": "Spend, impressions, clicks, revenue, orders and new customers equal their sources."},
-        warning={"unknown_customers": "The CRM knows the customer of every order."},
+        warning={
+            "unknown_customers": "The CRM knows the customer of every order.",
+            "unusual_volume": "Spend, clicks, conversions, orders, revenue and new customers are of the usual size.",
+        },
     ),
 )
 @guarded(minutes=20)
@@ -80,10 +84,19 @@ def channel_merged(
         unknown = find_unknown_customers(sales, crm, engine.collect)
         source_totals = by_day(of_sources)
         totals = by_day(total_days(merged, CHANNEL_MERGED))
+        # What the step has written of earlier days is in the warehouse by now.
+        before = platform.warehouse.read(
+            CHANNEL_MERGED, days[0] - timedelta(days=LOOK_BACK_DAYS), days[0] - timedelta(days=1)
+        )
+        figures = total_figures(pl.concat([before, merged.select(CHANNEL_MERGED.names)]))
 
         def audit(day: date) -> Partition:
             rows = merged.filter(date=day)
-            checks = [judge_reconciliation(rows, source_totals[day]), judge_unknown_customers(unknown[day])]
+            checks = [
+                judge_reconciliation(rows, source_totals[day]),
+                judge_unknown_customers(unknown[day]),
+                judge_volume(day, figures),
+            ]
             metadata = _describe(CHANNEL_MERGED, totals[day], **{FACTS_VERSION_KEY: version_of(rows)})
             return Partition(day, metadata=metadata, checks=checks)
 
