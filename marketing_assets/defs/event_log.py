@@ -31,7 +31,13 @@ def keep_connections(instance: dg.DagsterInstance) -> None:
 
 
 def _test_connection(connection: Any, _record: object, _proxy: object) -> None:
-    """Have a connection that has died in the meantime replaced: the database may restart during a long run."""
+    """Have a connection that has died in the meantime replaced: the database may restart during a long run.
+
+    Only connections of Dagster's Postgres storage are tested, which are in autocommit: of others a transaction would be
+    left open.
+    """
+    if not getattr(connection, "autocommit", False):
+        return
     try:
         connection.cursor().execute("SELECT 1")
     except Exception as error:
