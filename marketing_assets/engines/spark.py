@@ -93,12 +93,12 @@ class SparkEngine:
         self._lake.require(table, days)
         if not days:
             return self.open(table.empty())
-        folder = self._uri(table.name)
+        session, folder = self.session, self._uri(table.name)
         with _spark_faults(f"read {table.name}"):
             # What a kept frame holds of a partition would otherwise be taken for what the partition holds now.
-            self.session.catalog.refreshByPath(folder)
+            session.catalog.refreshByPath(folder)
             return (
-                self.session.read.schema(", ".join(f"{name} {kind}" for name, kind in _sql_schema(table)))
+                session.read.schema(", ".join(f"{name} {kind}" for name, kind in _sql_schema(table)))
                 .option("basePath", folder)
                 .parquet(*(self._uri(partition_key(table, day)) for day in sorted(days)))
                 .select(table.names)
@@ -117,8 +117,9 @@ class SparkEngine:
 
     def open(self, frame: pl.DataFrame) -> "DataFrame":
         """Make a small Polars frame a DataFrame; the rows travel with the plan."""
+        session = self.session
         with _spark_faults("take a small table"):
-            return self.session.createDataFrame(frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+            return session.createDataFrame(frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
 
     def collect(self, frame: "DataFrame") -> pl.DataFrame:
         """Bring a small result here, decimals exact."""

@@ -156,6 +156,34 @@ def test_readers_never_see_a_part_of_a_file(root):
     assert set(seen) <= set(versions)
 
 
+def test_a_file_moves_onto_another_and_into_a_folder_that_is_not_there_yet(root):
+    place = open_place(root)
+    place.write("staging/new", b"new")
+    place.write("day 1/part-0", b"an old and longer one")
+    place.move("staging/new", "day 1/part-0")
+    assert place.read("day 1/part-0") == b"new"
+    assert place.keys() == ["day 1/part-0"]
+    place.move("day 1/part-0", "day 2/part-0")
+    assert place.keys() == ["day 2/part-0"]
+
+
+def test_a_folder_is_removed_with_all_that_is_in_it_and_nothing_beside(root):
+    place = open_place(root)
+    for key in ("staging/1/a", "staging/1/deep/b", "staging/10/a", "staging/1.parquet"):
+        place.write(key, b"")
+    place.remove("staging/1")
+    assert place.keys() == ["staging/1.parquet", "staging/10/a"]
+    place.remove("staging/1")
+
+
+def test_more_objects_than_one_request_takes_are_removed(s3):
+    place = open_place(f"s3://{s3.new_bucket()}")
+    for number in range(1001):
+        place.client.put_object(Bucket=place.bucket, Key=f"staging/{number}")
+    place.remove("staging")
+    assert place.keys() == []
+
+
 def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     place = FolderPlace(tmp_path)
     place.write("day/part-0.parquet", b"old")
@@ -254,8 +282,10 @@ def test_objects_are_encrypted_by_the_store_as_the_settings_say(s3, monkeypatch,
         file.write(b"1")
     with place.writing("large") as file:
         file.write(bytes(20_000_000))
+    place.write("first", b"1")
+    place.move("first", "moved")
 
-    for key in ("whole", "small", "large"):
+    for key in ("whole", "small", "large", "moved"):
         head = place.client.head_object(Bucket=place.bucket, Key=key)
         assert head["ServerSideEncryption"] == kind
         assert head.get("SSEKMSKeyId") == os.environ.get("S3_KMS_KEY_ID")
@@ -308,6 +338,7 @@ def every_verb(place: S3Place) -> list[Callable[[], object]]:
         lambda: place.read("key"),
         lambda: place.exists("key"),
         lambda: place.keys(),
+        lambda: place.remove("key"),
         lambda: place.entries(),
         copy,
     ]
