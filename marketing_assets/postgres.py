@@ -58,7 +58,7 @@ def connect(url: str, purpose: str, driver: Any = None) -> Iterator[Any]:
     Args:
         url: `postgresql://…`, also over a Unix socket (`?host=/run/postgresql`).
         purpose: What the connection is for and the setting that names it, for errors: `the CRM (CRM_DATABASE_URL)`.
-        driver: The DB-API module that opens it: ADBC's by default, for `read_frame`; `psycopg2` for `copy_frame`.
+        driver: The DB-API module that opens it: ADBC's by default, for `read_frame`; `psycopg2` for COPY.
 
     Raises:
         TransientError: the database is away, busy or out of room, or cancelled the statement: no statement takes
@@ -130,7 +130,7 @@ def read_frame(connection: Any, query: str) -> pl.DataFrame:
     return frame
 
 
-def copy_frame(connection: Any, frame: pl.DataFrame, table: str) -> None:
+def copy_in(connection: Any, frame: pl.DataFrame, table: str) -> None:
     """Append rows to a table with COPY, exactly, on a connection of psycopg2; columns are found by name.
 
     CSV goes: Polars writes it and the database reads it several times as fast as drivers convert numerics.
@@ -143,6 +143,15 @@ def copy_frame(connection: Any, frame: pl.DataFrame, table: str) -> None:
             rows.write_csv(text, include_header=False, quote_style="non_numeric")
             text.seek(0)
             cursor.copy_expert(statement, text, size=_COPY_BUFFER)
+
+
+def copy_out(connection: Any, query: str, schema: pl.Schema) -> pl.DataFrame:
+    """Run a query with COPY on a connection of psycopg2 and return its rows, exactly; select booleans as text."""
+    text = io.BytesIO()
+    with connection.cursor() as cursor:
+        cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT csv)", text, size=_COPY_BUFFER)
+    text.seek(0)
+    return pl.read_csv(text, has_header=False, schema=schema, raise_if_empty=False)
 
 
 def _require_encoded_login(url: str, purpose: str) -> None:

@@ -1,12 +1,12 @@
 """The warehouse: the marts in PostgreSQL. A write replaces exactly its days, in one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
 
-from marketing_assets.postgres import connect, copy_frame, read_frame
+from marketing_assets.postgres import connect, copy_in, copy_out
 from marketing_assets.storage.migrations import is_current, migrate
 from marketing_assets.tables import CHANNEL_MERGED, MART_RESTATEMENT, Table
 from marketing_assets.transforms.restatement import find_restatements
@@ -53,32 +53,30 @@ class Warehouse:
             with connection.cursor() as cursor:
                 # Two runs that replace the same day take turns instead of meeting on the primary key.
                 cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"{self.schema}.{table.name}",))
-                restated = self._find_restatements(cursor, replaced, rows) if table == CHANNEL_MERGED else None
+                if table == CHANNEL_MERGED:
+                    listed = ", ".join(f"DATE '{day}'" for day in replaced)
+                    before = self._select(connection, table, f"date IN ({listed})")
+                    restated = find_restatements(before, rows, datetime.now(UTC), self._run_id)
+                    copy_in(connection, restated, f"{self.schema}.{MART_RESTATEMENT.name}")
                 cursor.execute(f"DELETE FROM {self.schema}.{table.name} WHERE date = ANY(%s)", (replaced,))
-            copy_frame(connection, rows.select(table.names).sort(table.key), f"{self.schema}.{table.name}")
-            if restated is not None:
-                copy_frame(connection, restated, f"{self.schema}.{MART_RESTATEMENT.name}")
+            copy_in(connection, rows.select(table.names).sort(table.key), f"{self.schema}.{table.name}")
 
     def read(self, table: Table, first: date, last: date) -> pl.DataFrame:
         """Read the rows of the days from `first` to `last`, sorted by the table's key."""
         self._migrate_once()
-        # ADBC has no type for numeric: it travels as text, exactly.
-        columns = ", ".join(
-            f"{column.name}::text" if column.dtype.is_decimal() else column.name for column in table.columns
-        )
-        query = f"SELECT {columns} FROM {self.schema}.{table.name} WHERE date BETWEEN DATE '{first}' AND DATE '{last}'"
-        with connect(self._url, _PURPOSE) as connection:
-            rows = read_frame(connection, query)
-        # Sorted here: it is faster, and the order is the same whatever the database's collation.
-        return rows.cast(table.schema).sort(table.key)
+        import psycopg2
 
-    def _find_restatements(self, cursor: Any, days: Sequence[date], rows: pl.DataFrame) -> pl.DataFrame:
-        """Compare the rows that are about to replace some days' facts with those that stand."""
-        table = CHANNEL_MERGED
-        columns = ", ".join(table.names)
-        cursor.execute(f"SELECT {columns} FROM {self.schema}.{table.name} WHERE date = ANY(%s)", (days,))
-        before = pl.DataFrame(cursor.fetchall(), table.schema, orient="row")
-        return find_restatements(before, rows, datetime.now(UTC), self._run_id)
+        with connect(self._url, _PURPOSE, psycopg2) as connection:
+            return self._select(connection, table, f"date BETWEEN DATE '{first}' AND DATE '{last}'")
+
+    def _select(self, connection: Any, table: Table, condition: str) -> pl.DataFrame:
+        # PostgreSQL's own text for a boolean is t or f.
+        columns = ", ".join(
+            f"{column.name}::text" if column.dtype == pl.Boolean() else column.name for column in table.columns
+        )
+        rows = copy_out(connection, f"SELECT {columns} FROM {self.schema}.{table.name} WHERE {condition}", table.schema)
+        # Sorted here: it is faster, and the order is the same whatever the database's collation.
+        return rows.sort(table.key)
 
     def _migrate_once(self) -> None:
         if self._migrated:
