@@ -158,7 +158,9 @@ def _require_encoded_login(url: str, purpose: str) -> None:
     """Refuse a login that the driver would cut in the wrong place: it would tell half a password as host or port."""
     authority, _, rest = url.partition("//")[2].partition("/")
     login, _, _ = authority.rpartition("@")
-    if any(character in login for character in "@?#") or "@" in rest.partition("?")[0]:
+    # After a `:` there may be half a password; without one, an @ may well stand in the query (`?user=me@tenant`).
+    is_cut = "@" in rest.partition("?")[0] or ("@" in rest and ":" in authority)
+    if is_cut or any(character in login for character in "@?#"):
         raise PermanentError(
             f"Expected user and password percent-encoded in the URL of {purpose} (@ as %40, / as %2F, ? as %3F, "
             "# as %23), found one of these characters as it is."

@@ -25,6 +25,8 @@ def test_an_error_in_the_block_rolls_everything_back(databases):
         "postgresql://me:top/secret@localhost/crm",
         "postgresql://me:top?secret@localhost/crm",
         "postgresql://me:top#secret@localhost/crm",
+        "postgresql://me:top@or/no?secret@localhost/crm",
+        "postgresql://me:top/or?secret=1@localhost/crm",
     ],
 )
 def test_a_password_with_unencoded_characters_is_refused_and_not_told(url):

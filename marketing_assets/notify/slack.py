@@ -5,6 +5,7 @@ A message that Slack did not surely take is not sent again here but reported as 
 
 import logging
 import math
+import re
 import ssl
 import uuid
 from collections.abc import Iterator, Mapping
@@ -210,8 +211,10 @@ def _faults_named() -> Iterator[None]:
 def _fault(error: str) -> MarketingError:
     if error in _FOR_NOW:
         return TransientError(f"Slack could not take the message now: {error}.")
+    # What stands in between may answer with the address that it was asked for, which is a secret.
+    told = error if re.fullmatch("[a-z0-9_]{1,60}", error) else "the answer is not one of Slack's"
     return PermanentError(
-        f"Slack refuses the message: {error[:100]}. Check SLACK_BOT_TOKEN and SLACK_CHANNEL (the bot must be in the "
+        f"Slack refuses the message: {told}. Check SLACK_BOT_TOKEN and SLACK_CHANNEL (the bot must be in the "
         "channel and have the scope chat:write), or SLACK_WEBHOOK_URL."
     )
 

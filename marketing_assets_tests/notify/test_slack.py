@@ -153,3 +153,10 @@ def test_nothing_secret_is_logged(server: SlackServer, webhook: Slack, caplog: p
     fault_of(webhook)
 
     assert "secret" not in caplog.text
+
+
+def test_an_answer_that_repeats_the_webhooks_address_is_not_told(server: SlackServer, webhook: Slack):
+    server.script([answer(404, "The requested URL /services/T0/B0/webhook-secret was not found.")])
+    with pytest.raises(PermanentError, match="the answer is not one of Slack's") as raised:
+        webhook.send(message())
+    assert "secret" not in str(raised.value)
