@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.made-from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui ui-readonly test lint bench lock audit clean
+.PHONY: help setup demo ui ui-readonly test test-faults lint bench lock audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,8 +35,11 @@ ui-readonly: setup ## Serve it to viewers on port 3001, read only, beside `make 
 
 # Playwright switches stacks under the interpreter: it gets a process of its own.
 test: setup ## Run the tests, with coverage
-	$(BIN)/python -m pytest -m "not browser" --cov --cov-report=
+	$(BIN)/python -m pytest -m "not browser and not faults" --cov --cov-report=
 	$(BIN)/python -m pytest -m browser --cov --cov-append --cov-report=term-missing:skip-covered
+
+test-faults: setup ## Inject every fault into a platform at work, and print what became of each
+	$(BIN)/python -m pytest -q -m faults marketing_assets_tests/faults
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check .
