@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from marketing_assets_tests.faults.ledger import Ledger
+from marketing_assets_tests.faults.object_store import ObjectStore
 from marketing_assets_tests.faults.trial import (
     History,
     Trial,
@@ -44,3 +45,26 @@ def trial(
     """A platform in folders."""
     with running_trial(databases, str(tmp_path), history, ledger, monkeypatch) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    with ObjectStore() as running:
+        yield running
+
+
+@pytest.fixture
+def store(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    """S3 without faults so far, and the environment that leads to its true door."""
+    settings = {
+        "AWS_ENDPOINT_URL": object_store.url,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "made-up-secret",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    object_store.tell_the_truth()
+    return object_store

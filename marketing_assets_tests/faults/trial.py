@@ -82,6 +82,7 @@ class Trial:
         self.stack = stack
         self.history = history
         self.injected = 0
+        self._injected_elsewhere: Callable[[], int] = lambda: 0
         self._ledger = ledger
         self._reader = Reader(stack.lake.read, stack.warehouse_url, history.before, history.after)
 
@@ -94,6 +95,10 @@ class Trial:
                 yield fault
 
         self.stack.ads.script(counted())
+
+    def count_by(self, injected: Callable[[], int]) -> None:
+        """Take the count from what injects the fault."""
+        self._injected_elsewhere = injected
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -126,9 +131,9 @@ class Trial:
         """Hold what is published now against an undisturbed run, and enter the fault in the ledger."""
         found = take_published(self.stack)
         lost = count_lost_rows(self.history.world, found, DAYS)
-        reader = self._reader
-        self._ledger.lines.append(Line(fault, self.injected, outcome, lost, len(reader.partial), reader.looks))
-        assert self.injected > 0
+        injected, reader = self.injected + self._injected_elsewhere(), self._reader
+        self._ledger.lines.append(Line(fault, injected, outcome, lost, len(reader.partial), reader.looks))
+        assert injected > 0
         assert reader.looks > 0
         assert reader.partial == []
         assert lost == 0
