@@ -76,11 +76,13 @@ class Trial:
 
     Attributes:
         injected: How often the fault was injected; whatever injects it counts.
+        environment: The platform's settings, for runs in processes of their own.
     """
 
     def __init__(self, stack: Stack, history: History, ledger: Ledger) -> None:
         self.stack = stack
         self.history = history
+        self.environment = stack.settings | SETTINGS
         self.injected = 0
         self._injected_elsewhere: Callable[[], int] = lambda: 0
         self._ledger = ledger
