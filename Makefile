@@ -7,7 +7,7 @@ SPARK_BIN := .venv-spark/bin
 SPARK_STAMP := .venv-spark/.made-from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui ui-readonly test test-spark lint bench lock audit clean
+.PHONY: help setup demo ui ui-readonly test test-faults test-spark lint bench lock audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,8 +44,11 @@ ui-readonly: setup ## Serve it to viewers on port 3001, read only, beside `make 
 
 # Playwright switches stacks under the interpreter: it gets a process of its own.
 test: setup ## Run the tests, with coverage
-	$(BIN)/python -m pytest -m "not browser" --cov --cov-report=
+	$(BIN)/python -m pytest -m "not browser and not faults" --cov --cov-report=
 	$(BIN)/python -m pytest -m browser --cov --cov-append --cov-report=term-missing:skip-covered
+
+test-faults: setup ## Inject every fault into a platform at work, and print what became of each
+	$(BIN)/python -m pytest -q -m faults marketing_assets_tests/faults
 
 # Spark's servers start on loopback. Everything runs on a standalone cluster, the engine on the two other kinds as well.
 test-spark: $(SPARK_STAMP) ## Run the tests of MARKETING_ENGINE=spark, in .venv-spark (Java 17)

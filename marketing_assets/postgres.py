@@ -51,6 +51,16 @@ _PERMANENT_REFUSALS = (
 )
 
 
+_REMEDIES = {
+    "too many": "Close idle sessions or raise the limit of connections",
+    "connection slots": "Close idle sessions or raise the limit of connections",
+    "No space left": "Make room on the database's disk",
+    "lock timeout": "Look in pg_locks and pg_stat_activity for who holds the lock",
+    "statement timeout": "Look in pg_stat_activity for what slows the database down",
+}
+"""What to do where time alone may not be enough, by words of the database's own."""
+
+
 @contextmanager
 def connect(url: str, purpose: str, driver: Any = None) -> Iterator[Any]:
     """Open a connection in a transaction: committed at the end, rolled back on any error.
@@ -96,8 +106,14 @@ def translate(error: Exception, url: str, purpose: str) -> MarketingError:
     state = getattr(driver_error, "sqlstate", None) or getattr(driver_error, "pgcode", None) or ""
     refused = any(words in text for words in _PERMANENT_REFUSALS)
     if state.startswith(_TRANSIENT_CLASSES) or (not state and not refused):
-        return TransientError(f"PostgreSQL did not answer as {purpose}: {text}")
+        return TransientError(f"PostgreSQL did not answer as {purpose}: {text} {_remedy(text)}, then run again.")
     return PermanentError(f"PostgreSQL refused {purpose}: {text} {_advice(text)}")
+
+
+def _remedy(text: str) -> str:
+    """Tell what to do about a fault that another try may meet again."""
+    told = (remedy for words, remedy in _REMEDIES.items() if words in text)
+    return next(told, "Check that the database is up and can be reached")
 
 
 def _advice(text: str) -> str:

@@ -55,7 +55,10 @@ def step_faults() -> Iterator[None]:
         # Polars reads the lake in S3 by itself: what boto3's faults are translated to elsewhere ends here.
         if isinstance(error, pl.exceptions.ComputeError) and "object-store error" not in str(error):
             raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
-        raise TransientError(f"The lake did not answer: {type(error).__name__}: {error}") from error
+        raise TransientError(
+            f"The lake (LAKE_URI) did not answer: {type(error).__name__}: {error} "
+            "Check that it can be reached, then run again."
+        ) from error
     except Exception as error:
         description = f"{type(error).__name__}: {error}"
         raise dg.Failure(description=description, allow_retries=False) from error

