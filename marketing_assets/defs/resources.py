@@ -1,6 +1,5 @@
 """The platform as a resource: settings from the environment of the run, and the places they name."""
 
-import threading
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +10,6 @@ from pydantic import PrivateAttr
 from marketing_assets.defs.event_log import keep_connections
 from marketing_assets.engines import Engine
 from marketing_assets.engines.embedded import EmbeddedEngine
-from marketing_assets.quality.judging import load_great_expectations
 from marketing_assets.settings import Settings, load_settings
 from marketing_assets.storage.lake import Lake
 from marketing_assets.storage.places import Place, open_place
@@ -28,15 +26,11 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     _run_id: str = PrivateAttr(default="")
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Make Dagster's storage quick for the process of a run, and import what takes long while sources are read."""
+        """Make Dagster's storage quick for the process of a run."""
         # The warehouse notes the run beside what it changes.
         self._run_id = context.run_id or ""
         if context.instance is not None:
             keep_connections(context.instance)
-        if context.run is not None and _reads_and_validates(context.run):
-            import pandas  # noqa: F401 (with Arrow: what this thread may import meanwhile, too)
-
-            threading.Thread(target=load_great_expectations).start()
 
     @cached_property
     def settings(self) -> Settings:
@@ -78,12 +72,3 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     def sales_files(self) -> Place:
         """The sales department's files at SALES_REPORTS_URI."""
         return open_place(self.settings.sales_reports_uri)
-
-
-def _reads_and_validates(run: dg.DagsterRun) -> bool:
-    """Tell whether this process awaits sources and validates them afterwards; no selection stands for all assets."""
-    config: Any = run.run_config
-    executors = config.get("execution", {}).get("config", {})
-    selected = run.asset_selection
-    groups = {key.to_user_string().split("_")[0] for key in selected} if selected else {"raw", "validated"}
-    return {"raw", "validated"} <= groups and "multiprocess" not in executors

@@ -5,7 +5,6 @@ size. It judges on the engine that holds the rows: pandas for rows in memory, Sp
 """
 
 import os
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 Frame: TypeAlias = nw.DataFrame[Any] | nw.LazyFrame[Any]
 """Rows as Narwhals opens them: a DataFrame in memory (Polars), or a LazyFrame on Spark."""
 
-_LOADING = threading.Lock()
 _MOST_ROWS = 500_000
 _MOST_CELLS = 1_000_000
 
@@ -40,18 +38,6 @@ class Verdict:
     success: bool
     result: Mapping[str, Any]
     exception: str | None
-
-
-def load_great_expectations() -> None:
-    """Import Great Expectations, which takes seconds; worth doing beforehand, in a thread, while others are awaited.
-
-    Whoever needs it calls this first, and waits for the thread: its modules import each other in circles, of which two
-    threads at once would see halves.
-    """
-    with _LOADING:
-        # Set first: versions that send usage statistics decide by it when they are imported.
-        os.environ["GX_ANALYTICS_ENABLED"] = "false"
-        import great_expectations.validator.validator  # noqa: F401
 
 
 def judge(frame: Frame, expectations: Sequence[Expectation]) -> dict[str, Verdict]:
@@ -155,8 +141,13 @@ def _batches(frame: Frame, expectations: Sequence[Expectation]) -> Iterator[Fram
         yield nw.from_native(rows.filter(numbers == batch))
 
 
+def _decline_usage_statistics() -> None:
+    """Versions of Great Expectations that send them decide by this when they are imported."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+
+
 def _pandas_engine(rows: Any) -> "ExecutionEngine[Any]":
-    load_great_expectations()
+    _decline_usage_statistics()
     # A data source of Great Expectations would hash every cell, twice, to have a name for the batch: most of the time.
     from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
 
@@ -164,7 +155,7 @@ def _pandas_engine(rows: Any) -> "ExecutionEngine[Any]":
 
 
 def _spark_engine(rows: Any) -> "ExecutionEngine[Any]":
-    load_great_expectations()
+    _decline_usage_statistics()
     from great_expectations.execution_engine.sparkdf_execution_engine import SparkDFExecutionEngine
 
     return SparkDFExecutionEngine(spark=rows.sparkSession, persist=False, batch_data_dict={"rows": rows})
