@@ -16,8 +16,9 @@ from multiprocessing.context import ForkServerProcess
 import dagster as dg
 
 # For the server that the processes are forked from.
+import great_expectations.validator.validator  # noqa: F401
+
 import marketing_assets.definitions  # noqa: F401
-from marketing_assets.quality.judging import load_great_expectations
 from marketing_assets_tests.support.stack import materialize
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -93,6 +94,3 @@ def _die_at_file(blow: AtFile) -> None:
             left -= 1
 
     sys.addaudithook(hear)
-
-
-load_great_expectations()
