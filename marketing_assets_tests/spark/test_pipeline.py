@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("pyspark")
 
 from marketing_assets.storage.lake import Lake
-from marketing_assets.tables import ASSET_TABLES, QUARANTINE_ADS, QUARANTINE_SALES
+from marketing_assets.tables import ASSET_TABLES, QUARANTINE_ADS, QUARANTINE_SALES, VALIDATED_SALES, Table
 from marketing_assets_tests.support.databases import Databases
 from marketing_assets_tests.support.stack import Stack, days_between, errors_of, running_stack
 from marketing_assets_tests.support.worlds import seeded_world
@@ -27,9 +27,18 @@ def everything(stack: Stack) -> dict[str, Any]:
     return {
         **{name: stack.mart(name) for name in ("mart_channel_merged", "mart_channel_kpi", "mart_daily_summary")},
         **{table.name: lake.scan(table, DAYS).collect().sort(table.names).rows() for table in tables},
-        **{f"records of {table.name}": lake.records(table, DAYS) for table in tables},
+        **{f"records of {table.name}": records(lake, table) for table in tables},
         **{key: stack.reports.read(key) for key in reports},
     }
+
+
+def records(lake: Lake, table: Table) -> dict[date, dict[str, Any]]:
+    """Read a table's records but for the quantile observed: interpolated in memory, one of the values on Spark."""
+    found = lake.records(table, DAYS)
+    if table is VALIDATED_SALES:
+        for record in found.values():
+            del record["suite"]["results"][-1]["observed"]
+    return found
 
 
 def test_the_daily_graph_makes_the_same_on_spark(
