@@ -59,7 +59,7 @@ _KNOCK_SECONDS = 10
 
 _MOMENTARY = re.compile(
     r"UNAVAILABLE|DEADLINE_EXCEEDED|ExecutorLost|FetchFailed|Connection (refused|reset)|SESSION_(CLOSED|NOT_FOUND)"
-    r"|cancelled|SparkContext was shut down|stopped SparkContext|unresponsive|No space left|error while sending"
+    r"|(?i:cancell?ed)|SparkContext was shut down|stopped SparkContext|unresponsive|No space left|error while sending"
 )
 """How Spark words what another try may mend: an executor, the driver or the server that is gone, a full disk."""
 
@@ -98,7 +98,7 @@ class SparkEngine:
             # What a kept frame holds of a partition would otherwise be taken for what the partition holds now.
             session.catalog.refreshByPath(folder)
             return (
-                session.read.schema(", ".join(f"{name} {kind}" for name, kind in _sql_schema(table)))
+                session.read.schema(_columns(table.schema))
                 .option("basePath", folder)
                 .parquet(*(self._uri(partition_key(table, day)) for day in sorted(days)))
                 .select(table.names)
@@ -119,7 +119,7 @@ class SparkEngine:
         """Make a small Polars frame a DataFrame; the rows travel with the plan."""
         session = self.session
         with _spark_faults("take a small table"):
-            return session.createDataFrame(frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+            return session.createDataFrame(frame.to_arrow(compat_level=pl.CompatLevel.oldest()), _columns(frame.schema))
 
     def collect(self, frame: "DataFrame") -> pl.DataFrame:
         """Bring a small result here, decimals exact."""
@@ -141,9 +141,10 @@ class SparkEngine:
             TransientError: an executor, the driver, the server or the disk failed.
             PermanentError: the data or the lake's address are at fault.
         """
-        found = [(field.name, field.dataType.simpleString()) for field in frame.select(table.names).schema]
-        if found != _sql_schema(table):
-            raise ValueError(f"{table.name}: expected the columns {_sql_schema(table)}, found {found}")
+        expected = _columns(table.schema)
+        found = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in frame.select(table.names).schema)
+        if found != expected:
+            raise ValueError(f"{table.name}: expected the columns {expected}; found {found}")
         self._remove_leftovers()
         staging = f"{STAGING}/{datetime.now(UTC):%Y-%m-%d}/{uuid.uuid4().hex}"
 
@@ -191,8 +192,8 @@ class SparkEngine:
         return uri.replace("s3://", "s3a://", 1) if isinstance(self._lake.place, S3Place) else f"file://{uri}"
 
 
-def _sql_schema(table: Table) -> list[tuple[str, str]]:
-    return [(column.name, _sql_type(column.dtype)) for column in table.columns]
+def _columns(schema: Mapping[str, pl.DataType]) -> str:
+    return ", ".join(f"{name} {_sql_type(dtype)}" for name, dtype in schema.items())
 
 
 def _sql_type(dtype: pl.DataType) -> str:

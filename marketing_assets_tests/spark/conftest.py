@@ -16,23 +16,30 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def new_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Callable[[Lake], SparkEngine]"]:
-    """Make engines that work on a lake with the one Spark."""
-    from marketing_assets.engines.spark import SparkEngine
-
+def spark_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The settings that lead to the one Spark."""
     folder = tmp_path_factory.mktemp("spark")
     configure_spark(folder)
     match os.environ.get("SPARK_TESTS_ON", "cluster"):
         case "local":
-            yield lambda lake: SparkEngine(lake, "local[2]")
+            yield {"SPARK_MASTER": "local[2]"}
         case "connect":
             with connect_server(folder) as remote:
-                yield lambda lake: SparkEngine(lake, remote=remote)
+                yield {"SPARK_REMOTE": remote}
         case "cluster":
             with standalone_cluster(folder) as master:
-                yield lambda lake: SparkEngine(lake, master)
+                yield {"SPARK_MASTER": master}
         case other:
             raise ValueError(f"Expected SPARK_TESTS_ON to be cluster, local or connect, found {other}.")
+
+
+@pytest.fixture(scope="session")
+def new_engine(spark_settings: dict[str, str]) -> "Callable[[Lake], SparkEngine]":
+    """Make engines that work on a lake with the one Spark."""
+    from marketing_assets.engines.spark import SparkEngine
+
+    master, remote = spark_settings.get("SPARK_MASTER", "local[*]"), spark_settings.get("SPARK_REMOTE")
+    return lambda lake: SparkEngine(lake, master, remote)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A suite run on Spark: the same results as in memory, of many days at once."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import polars as pl
@@ -10,6 +9,7 @@ pytest.importorskip("pyspark")
 
 from pyspark.sql import DataFrame, SparkSession
 
+from marketing_assets.engines.spark import SparkEngine
 from marketing_assets.quality.validation import ExpectationResult, SuiteResult, validate_days
 from marketing_assets_tests.quality.validated_days import (
     DAY,
@@ -28,19 +28,9 @@ DAY_WITHOUT_ROWS = DAY + timedelta(days=2)
 DAYS = [DAY, NEXT_DAY, DAY_WITHOUT_ROWS]
 
 
-@pytest.fixture(scope="module")
-def spark() -> Iterator[SparkSession]:
-    session = (
-        SparkSession.builder.master("local[1]")
-        .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "1")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.driver.memory", "1g")
-        .getOrCreate()
-    )
-    yield session
-    session.stop()
+@pytest.fixture
+def spark(engine: SparkEngine) -> SparkSession:
+    return engine.session
 
 
 def on_spark(spark: SparkSession, table: pl.DataFrame) -> DataFrame:
