@@ -86,8 +86,8 @@ def test_what_differs_is_named(url: str) -> None:
 def test_the_table_has_a_line_for_each_fault() -> None:
     ledger = Ledger([Line("S3: slow", 35, "got over within the run", rows_lost=1, partial_reads=2, reads=85)])
     header, _, line = ledger.render().splitlines()
-    assert header.split() == "fault injected outcome rows lost partial reads seen reads".split()
-    assert line.split() == "S3: slow 35 got over within the run 1 2 85".split()
+    assert header.split() == ["fault", "injected", "outcome", "rows", "lost", "partial", "reads", "seen", "reads"]
+    assert line.split() == ["S3:", "slow", "35", "got", "over", "within", "the", "run", "1", "2", "85"]
 
 
 @pytest.mark.faults
