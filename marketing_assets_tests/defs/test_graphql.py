@@ -305,5 +305,9 @@ def test_the_schedules_and_the_job_are_there(ask):
             "executionTimezone": "Asia/Tokyo",
             "scheduleState": {"status": "RUNNING"},
         }
-        for name, cron in (("daily_marketing_schedule", "0 7 * * *"), ("lookback_schedule", "0 6 * * *"))
+        for name, cron in (
+            ("daily_marketing_schedule", "0 7 * * *"),
+            ("lookback_schedule", "0 6 * * *"),
+            ("prune_schedule", "0 4 * * 0"),
+        )
     ]
