@@ -232,8 +232,11 @@ def denying_s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "unknown"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
-    requests.post(f"http://{host}:{port}/moto-api/reset-auth", data="0", timeout=10).raise_for_status()
+    switch = f"http://{host}:{port}/moto-api/reset-auth"
+    requests.post(switch, data="0", timeout=10).raise_for_status()
     yield
+    # Every store of this process asks the one switch.
+    requests.post(switch, data="inf", timeout=10).raise_for_status()
     server.stop()
 
 
