@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.machine import describe_machine
-from benchmarks.measuring import open_bench
+from benchmarks.measuring import ROOT, open_bench
 from benchmarks.record import Result, read_results, write_results, write_table
 from benchmarks.table import Line, render_table
 from marketing_assets.errors import MarketingError
@@ -34,11 +34,10 @@ USUAL = (
 ON_REQUEST = ("backfill_runs",)
 """Those that choose a setting rather than hold the platform against something."""
 
-_ROOT = Path(__file__).parent.parent
-_RESULTS = _ROOT / "benchmarks" / "results.json"
+_RESULTS = ROOT / "benchmarks" / "results.json"
 _DOCUMENTS: dict[Path, dict[str, tuple[str, ...]]] = {
-    _ROOT / "docs" / "performance.md": {"table": USUAL[:-1], "runs": ON_REQUEST},
-    _ROOT / "docs" / "scale.md": {"growth": ("growth",)},
+    ROOT / "docs" / "performance.md": {"table": USUAL[:-1], "runs": ON_REQUEST},
+    ROOT / "docs" / "scale.md": {"growth": ("growth",)},
 }
 """Which modules' lines stand in which part of which document."""
 

@@ -18,7 +18,8 @@ from marketing_assets.sandbox.postgres import running_postgres
 from marketing_assets.sandbox.processes import error_in
 
 _DATABASES = ("crm", "warehouse", "dagster", "dagster_empty")
-_ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent
+"""Where this package is imported from; nothing installs it."""
 
 
 class BenchmarkError(MarketingError):
@@ -120,7 +121,7 @@ def call(function: str, folder: Path, environment: Mapping[str, str] | None = No
 def _run(command: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str] | None) -> None:
     given = dict(os.environ if environment is None else environment)
     # The child finds this package wherever it runs.
-    given["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), given.get("PYTHONPATH")]))
+    given["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), given.get("PYTHONPATH")]))
     with log.open("wb") as output:
         done = subprocess.run(  # noqa: S603 (the command is this program's own)
             [sys.executable, *command],

@@ -11,15 +11,12 @@ from typing import Any
 
 import requests
 
-from benchmarks.measuring import BenchmarkError, run_module
+from benchmarks.measuring import ROOT, BenchmarkError, run_module
 from benchmarks.table import Sample
 from marketing_assets.sandbox.processes import child_process, error_in
 
 PLATFORM = "marketing_assets.definitions"
 """The module that Dagster loads the platform from."""
-
-_IMPORTS_FROM = Path(__file__).parent.parent
-"""The benchmarks are no part of what is installed."""
 
 _START_SECONDS = 180
 _LONGEST_BACKFILL_SECONDS = 60 * 60
@@ -148,7 +145,7 @@ def serving(module: str, environment: Mapping[str, str], folder: Path) -> Iterat
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = folder / f"{module}.dev.log"
-    command = ("dagster", "dev", "-m", module, "-d", str(_IMPORTS_FROM), "-h", "127.0.0.1", "-p", str(port))
+    command = ("dagster", "dev", "-m", module, "-d", str(ROOT), "-h", "127.0.0.1", "-p", str(port))
     with child_process(command, dict(environment), folder, log) as process:
         deployment = Deployment(port)
         deadline = time.monotonic() + _START_SECONDS

@@ -161,7 +161,7 @@ def test_a_new_platform_whose_first_day_was_not_ready_tries_it_again(stack: Stac
 
 def test_a_source_that_is_away_is_tried_again_and_told_once(stack: Stack) -> None:
     assert stack.materialize(ago(2)).success
-    stack.ads.script([reply(503)] * 100)
+    stack.ads.script([reply(503, headers={"Retry-After": "0"})] * 100)
     run = stack.materialize(ago(1))
     stack.ads.script([])
     outcome = read_outcome(stack.instance, run.run_id)

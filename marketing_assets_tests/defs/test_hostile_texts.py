@@ -21,11 +21,11 @@ MARTS = ["mart_channel_merged", "mart_channel_kpi", "mart_daily_summary"]
 def hostile_texts(folder: Path) -> list[str]:
     """Texts that would leave a file in the folder, drop a mart or run in a browser, if anything ran them."""
     return [
-        "../../../../../../outside",
-        "/outside/part-0.parquet",
+        "../../../../../../file-that-fled",
+        "/file-that-fled/part-0.parquet",
         "date=2024-01-16/part-0",
-        f"$(touch {folder}/outside)",
-        f"`touch {folder}/outside`; touch {folder}/outside #",
+        f"$(touch {folder}/file-that-fled)",
+        f"`touch {folder}/file-that-fled`; touch {folder}/file-that-fled #",
         *(f"'); DROP TABLE marketing.{mart} CASCADE; --" for mart in MARTS),
         f'" onload="alert(1)" {SCRIPT}',
         '=HYPERLINK("http://evil.example","x")',
@@ -93,8 +93,8 @@ def test_every_text_is_kept_as_it_came(stack: Stack, texts: list[str]) -> None:
 
 
 def test_no_file_is_outside_of_its_folder(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> None:
-    assert not [path for path in tmp_path_factory.getbasetemp().rglob("*") if "outside" in path.name]
-    assert not Path("/outside").exists()
+    assert not [path for path in tmp_path_factory.getbasetemp().rglob("*") if "file-that-fled" in path.name]
+    assert not Path("/file-that-fled").exists()
     tables = [f"{stage}_{source}" for stage in ("raw", "validated") for source in ("ads", "crm", "sales")]
     tables += ["customer_detail", "quarantine/ads", "quarantine/sales"]
     month = "quarantine/raw_sales/month=2024-01/part-0.parquet"

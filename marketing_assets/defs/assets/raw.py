@@ -118,7 +118,7 @@ def _fetched_before(context: dg.AssetExecutionContext, days: Sequence[date]) -> 
     """Tell which days an earlier try of this very run has published: the API is not asked for them again."""
     if not context.retry_number and RETRY_NUMBER_TAG not in context.run.tags:
         return set()
-    tries = {context.run_id, context.run.parent_run_id, context.run.root_run_id}
+    tries = {context.run.run_id, context.run.parent_run_id, context.run.root_run_id}
     return {day for day, newest in newest_materializations(context, days).items() if newest.run_id in tries}
 
 
