@@ -5,6 +5,7 @@ see the old file or the new one. Driver, executors and this process must therefo
 """
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -153,7 +154,7 @@ class SparkEngine:
 
         days = sorted(records)
         try:
-            with ThreadPoolExecutor(_DAYS_AT_ONCE) as pool:
+            with _logger_class_kept(), ThreadPoolExecutor(_DAYS_AT_ONCE) as pool:
                 staged = dict(zip(days, pool.map(stage, days), strict=True))
             for day, key in staged.items():
                 self._lake.place.move(key, partition_key(table, day))
@@ -266,6 +267,19 @@ def _cause(text: str) -> str:
     """Say in a line what a stack trace ends on: what everything else in it was caused by."""
     first, *_ = (re.findall(r"^Caused by: (?:[\w.$]+: )?(.+)", text, re.MULTILINE) or [text])[::-1]
     return " ".join(first.split("\n\tat ")[0].split())[:600]
+
+
+@contextmanager
+def _logger_class_kept() -> Iterator[None]:
+    """Keep the process's class of loggers, which pyspark exchanges for a moment when a job fails.
+
+    Of jobs that fail side by side, one may put back what another has put there: then Dagster could not log any more.
+    """
+    logger_class = logging.getLoggerClass()
+    try:
+        yield
+    finally:
+        logging.setLoggerClass(logger_class)
 
 
 @contextmanager

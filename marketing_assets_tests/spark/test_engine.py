@@ -1,7 +1,9 @@
 """The lake under Spark: the same tables as Polars reads and writes, each partition whole or not at all."""
 
 import gc
+import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -189,6 +191,24 @@ def test_one_day_that_cannot_be_computed_leaves_every_day_as_it_was(engine: Spar
     for day in (DAY, NEXT):
         assert partition(lake, VALIDATED_SALES, day).equals(sales(day, "old"))
     assert len(files(lake)) == 2
+
+
+def test_jobs_that_fail_side_by_side_leave_the_class_of_loggers_alone(
+    engine: SparkEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class_of_loggers, set_class = logging.getLoggerClass(), logging.setLoggerClass
+
+    def set_slowly(given: type[logging.Logger]) -> None:
+        set_class(given)
+        time.sleep(0.3)
+
+    monkeypatch.setattr(logging, "setLoggerClass", set_slowly)
+    days = [DAY + timedelta(days=number) for number in range(4)]
+    rows = engine.open(pl.concat([sales(day, "many") for day in days]))
+    unreadable = rows.withColumn("line_number", rows["order_id"].cast("bigint"))
+    with pytest.raises(PermanentError, match="CAST_INVALID_INPUT"):
+        engine.write(VALIDATED_SALES, unreadable, {day: {} for day in days})
+    assert logging.getLoggerClass() is class_of_loggers
 
 
 def test_a_job_that_is_cancelled_midway_leaves_the_old_partition(engine: SparkEngine, lake: Lake) -> None:
