@@ -28,7 +28,7 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Make Dagster's storage quick for the process of a run."""
         # The warehouse notes the run beside what it changes.
-        self._run_id = context.run_id or ""
+        self._run_id = context.run.run_id if context.run else ""
         if context.instance is not None:
             keep_connections(context.instance)
 

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from marketing_assets.errors import MarketingError, PermanentError, SettingsError, TransientError
 from marketing_assets.reporting.mail_body import render_html_body, render_text_body
-from marketing_assets.reporting.messages import MAIL_PICTURE_CID, Message
+from marketing_assets.reporting.messages import Message
 from marketing_assets.settings import NotificationSettings
 from marketing_assets.storage.places import Place, open_place
 
@@ -142,14 +142,9 @@ class Mail:
         if message.urgent:
             mail["Importance"] = "high"
         mail.set_content(render_text_body(message, settings.reports_url, settings.report_language))
-        page, picture = _read(place, message.mail_html), _read(place, message.mail_picture)
-        if page is None or picture is None:
-            page_of_its_own = render_html_body(message, settings.reports_url, settings.report_language)
-            mail.add_alternative(page_of_its_own, subtype="html")
-            return mail
-        mail.add_alternative(page.decode(), subtype="html")
-        html_part = mail.get_payload()[1]  # type: ignore[index]
-        html_part.add_related(picture, "image", "png", cid=f"<{MAIL_PICTURE_CID}>")  # type: ignore[union-attr]
+        page = _read(place, message.mail_html)
+        html = page.decode() if page else render_html_body(message, settings.reports_url, settings.report_language)
+        mail.add_alternative(html, subtype="html")
         return mail
 
     def _hand_in(self, mail: EmailMessage) -> None:

@@ -1,12 +1,11 @@
 """The report as a page: one file that needs nothing else, for a phone, a desk and a printer; and as a mail's body."""
 
-import base64
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 from marketing_assets.reporting.advice import ChannelAdvice, explain, explain_caution, explain_rules, explain_shift
-from marketing_assets.reporting.charts import Chart, cac_chart, history_chart, ltv_cac_chart, roas_chart
+from marketing_assets.reporting.charts import cac_chart, history_chart, ltv_cac_chart, roas_chart
 from marketing_assets.reporting.figures import Notes, write_figure
 from marketing_assets.reporting.pages import render_page
 from marketing_assets.reporting.report import DayReport
@@ -42,30 +41,25 @@ def render_html(report: DayReport, language: Language) -> str:
     return render_page(
         "report.html",
         **_content(report, language, notes),
-        charts=[(_data_uri(chart), chart.alt) for chart in charts],
+        charts=[chart.svg for chart in charts],
         rules=explain_rules(report.advice.rules, language),
         definitions=define_figures(report.cohort_days, language),
         notes=notes.reasons,
     )
 
 
-def render_mail_html(report: DayReport, language: Language, image_cid: str) -> str:
-    """Render a day's report as a mail's body: plain tables, styles in place, and one picture.
+def render_mail_html(report: DayReport, language: Language) -> str:
+    """Render a day's report as a mail's body: plain tables, styles in place, and bars of table cells.
 
-    Args:
-        report: The day's report.
-        language: Language of the mail.
-        image_cid: Content-ID, without angle brackets, of the mail's part that holds `render_mail_png`.
+    Mail programs show no SVG, and many no picture before somebody allows it.
     """
     notes = Notes()
     content = _content(report, language, notes)
     shown = [list(CHANNEL_COLUMNS).index(name) for name in _MAIL_COLUMNS]
-    return render_page("report_mail.html", **content, image_cid=image_cid, shown=shown, notes=notes.reasons)
-
-
-def render_mail_png(report: DayReport, language: Language) -> bytes:
-    """Draw the picture of the mail: ROAS by channel, as PNG, since mail programs show no SVG."""
-    return roas_chart(report.channels, language).png()
+    bars_title = WORDS[language]["roas_chart"].format(days=report.window_days)
+    return render_page(
+        "report_mail.html", **content, bars_title=bars_title, bars=_mail_bars(report), shown=shown, notes=notes.reasons
+    )
 
 
 def define_figures(cohort_days: int, language: Language) -> list[tuple[str, str]]:
@@ -115,6 +109,15 @@ def _headline(
     }
 
 
+def _mail_bars(report: DayReport) -> list[tuple[str, str, int]]:
+    """List channels with their ROAS and the length of its bar, in percent of the longest."""
+    rows = [row for row in report.channels_by_roas() if row["roas"] is not None]
+    longest = max((row["roas"] for row in rows), default=0) or 1
+    return [
+        (row["channel"], write_figure("roas", row["roas"]), max(1, round(100 * row["roas"] / longest))) for row in rows
+    ]
+
+
 def _advice(advice: ChannelAdvice, report: DayReport, language: Language) -> dict[str, Any]:
     return {
         "channel": advice.channel,
@@ -141,7 +144,3 @@ def _quality(day: date, source: str, report: DayReport, words: Mapping[str, str]
         "rows_validated": f"{record.rows_validated:,}",
         "quarantined": tell_quarantined(record, words),
     }
-
-
-def _data_uri(chart: Chart) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(chart.svg().encode()).decode()}"

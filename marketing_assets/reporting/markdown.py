@@ -1,7 +1,6 @@
 """Tables of figures and charts in Markdown, as the Dagster UI shows them beside an asset."""
 
 import base64
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,7 +9,6 @@ from marketing_assets.reporting.charts import Chart
 from marketing_assets.reporting.figures import write_figure
 from marketing_assets.reporting.words import WORDS, Language
 
-_CHART_COLORS = 24
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _CHANNEL_FIGURES = {
     "channel": "channel",
@@ -51,17 +49,7 @@ def render_summary_table(summaries: Sequence[Mapping[str, Any]], language: Langu
 
 def render_chart(chart: Chart) -> str:
     """Render a chart as an image that stands in the text itself: the UI loads nothing for it."""
-    return f"![{_escape(chart.alt)}](data:image/png;base64,{base64.b64encode(_shrink(chart.png())).decode()})"
-
-
-def _shrink(png: bytes) -> bytes:
-    """Store a chart in few colors: the event log keeps it for good, and a third of the size looks the same."""
-    from PIL import Image
-
-    small = io.BytesIO()
-    picture = Image.open(io.BytesIO(png)).convert("RGB")
-    picture.quantize(_CHART_COLORS, Image.Quantize.MAXCOVERAGE).save(small, "PNG", optimize=True)
-    return small.getvalue()
+    return f"![{_escape(chart.alt)}](data:image/svg+xml;base64,{base64.b64encode(chart.svg.encode()).decode()})"
 
 
 def _render_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], language: Language) -> str:

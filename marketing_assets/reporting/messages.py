@@ -6,7 +6,7 @@ Text in a message is as it is in the data; the renderers (`slack_blocks`, `mail_
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -18,10 +18,7 @@ from marketing_assets.reporting.outcomes import BlockedCheck, RunOutcome
 from marketing_assets.reporting.report import DayReport, HistoryDay
 from marketing_assets.reporting.restated import tell_restated
 from marketing_assets.reporting.words import WORDS, Language
-from marketing_assets.storage.reports import kpi_key, mail_html_key, mail_picture_key, quality_key, report_key
-
-MAIL_PICTURE_CID = "roas-by-channel"
-"""Content-ID of the picture in a report's mail."""
+from marketing_assets.storage.reports import kpi_key, mail_html_key, quality_key, report_key
 
 _REPORT = "report "
 _CHANGES = {"increase", "reduce", "stop"}
@@ -63,7 +60,6 @@ class Message:
         documents: Files that go with it.
         run_url: Address of the run; empty without one.
         mail_html: Key of the page that a mail shows instead of the message; empty without one.
-        mail_picture: Key of the picture in that page, which names it by `MAIL_PICTURE_CID`.
     """
 
     subject: str
@@ -75,7 +71,6 @@ class Message:
     documents: tuple[Document, ...] = ()
     run_url: str = ""
     mail_html: str = ""
-    mail_picture: str = ""
 
     @property
     def is_report(self) -> bool:
@@ -94,10 +89,11 @@ class Message:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Message":
-        """Read back what `to_dict` returned, JSON in between or not."""
+        """Read back what `to_dict` returned, JSON in between or not; what other versions said beside it is left out."""
+        known = {field.name for field in fields(cls)}
         return cls(
             **{
-                **data,
+                **{name: value for name, value in data.items() if name in known},
                 "figures": tuple((label, value) for label, value in data["figures"]),
                 "sections": tuple(Section(part["heading"], tuple(part["lines"])) for part in data["sections"]),
                 "documents": tuple(Document(**document) for document in data["documents"]),
@@ -158,7 +154,6 @@ def tell_report(report: DayReport, uri_of: Callable[[str], str], language: Langu
         ),
         documents=tuple(Document(label, key, uri_of(key)) for label, key in _report_files(report, words)),
         mail_html=mail_html_key(report.day),
-        mail_picture=mail_picture_key(report.day),
     )
 
 

@@ -1,4 +1,4 @@
-"""HTML pages: one look, every value escaped, nothing loaded from elsewhere."""
+"""HTML pages and the charts in them: one look, every value escaped, nothing loaded from elsewhere."""
 
 import functools
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ def render_page(template: str, **values: Any) -> str:
         values: What the template may use. Text in them is escaped, whatever it holds.
 
     Returns:
-        A whole page without any reference to the outside.
+        A whole page or picture without any reference to the outside.
     """
     return _environment().get_template(template).render(**values)
 

@@ -18,11 +18,6 @@ def mail_html_key(day: date) -> str:
     return f"mail/{day:%Y/%m}/{day}.html"
 
 
-def mail_picture_key(day: date) -> str:
-    """Return where the picture of that page lies."""
-    return f"mail/{day:%Y/%m}/{day}.png"
-
-
 SUITES_KEY = "quality/suites.html"
 """Where the page lies that says what each source is checked for."""
 

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from openpyxl import load_workbook
 
-from marketing_assets.storage.reports import mail_html_key, mail_picture_key
+from marketing_assets.storage.reports import mail_html_key
 from marketing_assets_tests.support.ads_server import campaign
 from marketing_assets_tests.support.arithmetic import WINDOWS, Arithmetic, differences
 from marketing_assets_tests.support.databases import Databases, run_sql
@@ -354,7 +354,7 @@ def test_any_world_is_the_same_day_by_day_as_a_range_and_again(
         as_a_range.load(world)
         assert as_a_range.materialize(days[0], days[-1]).success
         # Mail is about a run's newest day only.
-        mail_of_older_days = {f"report {key(day)}" for key in (mail_html_key, mail_picture_key) for day in days[:-1]}
+        mail_of_older_days = {f"report {mail_html_key(day)}" for day in days[:-1]}
         assert set(changed(first_time, published(as_a_range))) == mail_of_older_days
 
 

@@ -12,7 +12,6 @@ import trustme
 from marketing_assets.errors import PermanentError, SettingsError, TransientError
 from marketing_assets.notify import mail as mail_module
 from marketing_assets.notify.mail import Mail, SmtpServer
-from marketing_assets.reporting.messages import MAIL_PICTURE_CID
 from marketing_assets_tests.support.mail_server import HANG, MailServer
 from marketing_assets_tests.support.messages import HOSTILE, document, hostile_message, message, notification_settings
 
@@ -78,16 +77,14 @@ def test_a_message_arrives_as_text_and_as_page():
     assert list(arrived.iter_attachments()) == []
 
 
-def test_a_report_shows_its_page_with_the_picture_inside_and_brings_its_files(tmp_path: Path):
+def test_a_report_shows_its_page_and_brings_its_files(tmp_path: Path):
     files = {"r/day.txt": b"text", "r/day.xlsx": b"sheets", "k/day.csv": "売上".encode(), "r/day.html": b"<p>all</p>"}
-    page = f'<img src="cid:{MAIL_PICTURE_CID}">'.encode()
-    for key, data in {**files, "mail/day.html": page, "mail/day.png": b"picture"}.items():
+    for key, data in {**files, "mail/day.html": b"<p>as a mail</p>"}.items():
         (tmp_path / key).parent.mkdir(exist_ok=True)
         (tmp_path / key).write_bytes(data)
     report = message(
         documents=tuple(document(key) for key in [*files, "r/gone.txt"]),
         mail_html="mail/day.html",
-        mail_picture="mail/day.png",
     )
 
     with MailServer() as server, plain_mail(server, REPORTS_URI=str(tmp_path)) as mail:
@@ -96,10 +93,7 @@ def test_a_report_shows_its_page_with_the_picture_inside_and_brings_its_files(tm
     [arrived] = server.mails
     attached = {part.get_filename(): part.get_payload(decode=True) for part in arrived.iter_attachments()}
     assert attached == {"day.txt": b"text", "day.xlsx": b"sheets", "day.csv": "売上".encode()}
-    assert arrived.get_body(("html",)).get_content().strip() == page.decode()
-    [picture] = [part for part in arrived.walk() if part.get_content_type() == "image/png"]
-    assert picture["Content-ID"] == f"<{MAIL_PICTURE_CID}>"
-    assert picture.get_payload(decode=True) == b"picture"
+    assert arrived.get_body(("html",)).get_content().strip() == "<p>as a mail</p>"
 
 
 def test_starttls_and_login(tls: ssl.SSLContext):

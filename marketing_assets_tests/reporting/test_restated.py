@@ -100,7 +100,7 @@ def test_every_form_of_the_report_says_it(language: Language) -> None:
     said = SAID[language]
     assert said in render_text(report, language).splitlines()
     assert said in text_lines(render_html(report, language))
-    assert said in text_lines(render_mail_html(report, language, "chart"))
+    assert said in text_lines(render_mail_html(report, language))
     summary = load_workbook(io.BytesIO(render_xlsx(report, language))).worksheets[0]
     assert said in [row[0] for row in summary.iter_rows(values_only=True)]
     assert tell_report(report, str, language).sections[0].lines == (said,)

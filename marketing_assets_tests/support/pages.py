@@ -3,7 +3,7 @@
 import re
 from html.parser import HTMLParser
 
-_LINES = {"h1", "h2", "h3", "p", "div", "tr", "section", "nav", "table"}
+_LINES = {"h1", "h2", "h3", "p", "div", "tr", "section", "nav", "table", "svg"}
 _CELLS = {"th", "td"}
 _UNSEEN = {"style", "title"}
 

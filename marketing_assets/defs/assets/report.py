@@ -15,14 +15,13 @@ from marketing_assets.defs.resources import Platform
 from marketing_assets.errors import MarketingError
 from marketing_assets.quality.record import QualityRecord
 from marketing_assets.reporting.advice import AdviceRules
-from marketing_assets.reporting.documents import rendering
-from marketing_assets.reporting.html import render_mail_html, render_mail_png
+from marketing_assets.reporting.documents import render_documents
+from marketing_assets.reporting.html import render_mail_html
 from marketing_assets.reporting.kpi_csv import render_kpi_csv
-from marketing_assets.reporting.messages import MAIL_PICTURE_CID, tell_report
+from marketing_assets.reporting.messages import tell_report
 from marketing_assets.reporting.report import DAYS_BEFORE, DayReport, Marts, build_day_report
 from marketing_assets.reporting.restated import Restated, summarize_restatements
-from marketing_assets.reporting.words import Language
-from marketing_assets.storage.reports import kpi_key, mail_html_key, mail_picture_key, report_key
+from marketing_assets.storage.reports import kpi_key, mail_html_key, report_key
 from marketing_assets.storage.warehouse import Warehouse
 from marketing_assets.tables import (
     CHANNEL_KPI,
@@ -73,22 +72,20 @@ def report(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[An
             day, settings.report_window_days, marts, quality, rules, settings.ltv_cohort_days, restated_by(day)
         )
 
-    with rendering(len(days), settings.report_language) as render:
+    def make(some_days: Sequence[date]) -> Batch:
+        reports, faults = _each(some_days, build)
+        documents = {report.day: render_documents(report, settings.report_language) for report in reports}
+        partitions = []
+        for report in reports:
+            kpis = marts.kpis.filter(date=report.day)
+            files = documents[report.day]
+            files[kpi_key(report.day)] = render_kpi_csv(kpis)
+            if report.day == days[-1]:  # mail is about no other day
+                files[mail_html_key(report.day)] = render_mail_html(report, settings.report_language).encode()
+            partitions.append(_describe(platform, report, files, kpis.height))
+        return Batch(partitions, documents, faults)
 
-        def make(some_days: Sequence[date]) -> Batch:
-            reports, faults = _each(some_days, build)
-            documents = dict(zip([report.day for report in reports], render(reports), strict=True))
-            partitions = []
-            for report in reports:
-                kpis = marts.kpis.filter(date=report.day)
-                files = documents[report.day]
-                files[kpi_key(report.day)] = render_kpi_csv(kpis)
-                if report.day == days[-1]:
-                    files |= _render_mail(report, settings.report_language)
-                partitions.append(_describe(platform, report, files, kpis.height))
-            return Batch(partitions, documents, faults)
-
-        yield from publish(context, None, map(make, _groups(days)))
+    yield from publish(context, None, map(make, _groups(days)))
 
 
 def _each(
@@ -109,14 +106,6 @@ def _groups(days: Sequence[date]) -> Iterator[Sequence[date]]:
     """Group days so that no more documents are held than are quickly written."""
     for start in range(0, len(days), _DAYS_AT_ONCE):
         yield days[start : start + _DAYS_AT_ONCE]
-
-
-def _render_mail(report: DayReport, language: Language) -> dict[str, bytes]:
-    """Render what the mail of a run's newest day shows: mail is about no other day."""
-    return {
-        mail_html_key(report.day): render_mail_html(report, language, MAIL_PICTURE_CID).encode(),
-        mail_picture_key(report.day): render_mail_png(report, language),
-    }
 
 
 def _describe(platform: Platform, report: DayReport, files: Mapping[str, bytes], kpi_count: int) -> Partition:
