@@ -28,10 +28,11 @@ def find_restatements(before: pl.DataFrame, after: pl.DataFrame, changed_at: dat
         MART_RESTATEMENT rows of the additive columns that differ. A channel without a row has no figures (null), and
         neither has a channel sales figures while sales are not reported: unknown is not zero.
     """
-    again = after.filter(pl.col("date").is_in(before["date"].unique().implode()))
+    old = _known_figures(before)
+    new = _known_figures(after.filter(pl.col("date").is_in(before["date"].unique().implode())))
     return (
-        _known_figures(before, "old_value")
-        .join(_known_figures(again, "new_value"), on=_FIGURE, how="full", coalesce=True)
+        _by_figure(_without(old, new), "old_value")
+        .join(_by_figure(_without(new, old), "new_value"), on=_FIGURE, how="full", coalesce=True)
         .filter(pl.col("old_value").ne_missing(pl.col("new_value")))
         .with_columns(changed_at=pl.lit(changed_at), run_id=pl.lit(run_id))
         .select(MART_RESTATEMENT.names)
@@ -46,8 +47,18 @@ def version_of(rows: pl.DataFrame) -> str:
     return hashlib.sha256(json.dumps(ordered.rows(), default=str).encode()).hexdigest()[:16]
 
 
-def _known_figures(rows: pl.DataFrame, value: str) -> pl.DataFrame:
-    """Lay the additive columns out as rows; sales that are not reported are null."""
-    figures = rows.with_columns(pl.col(*SUMS, *AS_OF).cast(_WIDE))
-    known = figures.with_columns(pl.when("sales_reported").then(pl.col(*_SALES)))
-    return known.unpivot(on=[*SUMS, *AS_OF], index=["date", "channel"], variable_name="column_name", value_name=value)
+def _known_figures(rows: pl.DataFrame) -> pl.DataFrame:
+    """Take the additive columns; sales that are not reported are null."""
+    known = rows.with_columns(pl.when("sales_reported").then(pl.col(*_SALES)))
+    return known.select("date", "channel", *SUMS, *AS_OF)
+
+
+def _without(rows: pl.DataFrame, same: pl.DataFrame) -> pl.DataFrame:
+    """Leave out the rows that the other table has just so; nearly all, as a rule."""
+    return rows.join(same, on=rows.columns, how="anti", nulls_equal=True)
+
+
+def _by_figure(rows: pl.DataFrame, value: str) -> pl.DataFrame:
+    """Lay the figures out as rows."""
+    wide = rows.with_columns(pl.col(*SUMS, *AS_OF).cast(_WIDE))
+    return wide.unpivot(on=[*SUMS, *AS_OF], index=["date", "channel"], variable_name="column_name", value_name=value)
