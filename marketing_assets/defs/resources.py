@@ -7,7 +7,6 @@ from urllib.parse import quote
 import dagster as dg
 from pydantic import PrivateAttr
 
-from marketing_assets.defs.event_log import keep_connections
 from marketing_assets.engines import Engine
 from marketing_assets.engines.embedded import EmbeddedEngine
 from marketing_assets.settings import Settings, load_settings
@@ -26,11 +25,8 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     _run_id: str = PrivateAttr(default="")
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Make Dagster's storage quick for the process of a run."""
-        # The warehouse notes the run beside what it changes.
+        """Note the run, which the warehouse keeps beside what it changes."""
         self._run_id = context.run.run_id if context.run else ""
-        if context.instance is not None:
-            keep_connections(context.instance)
 
     @cached_property
     def settings(self) -> Settings:

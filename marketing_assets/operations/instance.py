@@ -57,7 +57,7 @@ def _require_storage(home: Path, ref: InstanceRef) -> None:
     if storage is None:
         return
     config: dict[str, Any] = dict(storage.config_dict)
-    if storage.class_name == "DagsterPostgresStorage":
+    if storage.class_name in {"DagsterPostgresStorage", "PooledPostgresStorage"}:
         source = config.get("postgres_url")
         variable = source.get("env") if isinstance(source, dict) else None
         url = os.environ.get(variable, "") if variable else source

@@ -8,7 +8,15 @@ from marketing_assets_tests.support.databases import Databases
 
 KINDS = ["sqlite", "postgres"]
 
-_POSTGRES = "storage:\n  postgres:\n    postgres_url:\n      env: DAGSTER_POSTGRES_URL\n"
+_POSTGRES = """
+storage:
+  custom:
+    module: marketing_assets.defs.event_log
+    class: PooledPostgresStorage
+    config:
+      postgres_url:
+        env: DAGSTER_POSTGRES_URL
+"""
 
 
 def make_home(
