@@ -42,7 +42,7 @@ CHECKS: dict[str, tuple[str, ...]] = {
 }
 """The checks of each asset, evaluated for each day."""
 
-_DAYS_PER_RUN = int(os.environ.get("BACKFILL_DAYS_PER_RUN") or 31)
+_DAYS_PER_RUN = int(os.environ.get("BACKFILL_DAYS_PER_RUN") or 366)
 _DAYS = dg.DailyPartitionsDefinition(
     start_date=os.environ.get("MARKETING_START_DATE") or "2024-01-01",
     timezone=os.environ.get("MARKETING_TIMEZONE") or "Asia/Tokyo",

@@ -24,7 +24,7 @@ class DefinitionSettings(BaseSettings):
     )
     marketing_start_date: date = Field(date(2024, 1, 1), description="First day (first partition) of the platform.")
     backfill_days_per_run: int = Field(
-        31, ge=0, description="Days that one backfill run covers; 0 puts a whole range into a single run."
+        366, ge=0, description="Days that one backfill run covers; 0 puts a whole range into a single run."
     )
 
     warehouse_schema: str = Field(

@@ -57,7 +57,7 @@ def test_defaults(monkeypatch):
     } == {
         "marketing_timezone": "Asia/Tokyo",
         "marketing_start_date": date(2024, 1, 1),
-        "backfill_days_per_run": 31,
+        "backfill_days_per_run": 366,
         "warehouse_schema": "marketing",
         "retry_delay_seconds": 300,
         "ads_access_token": settings.ads_access_token,

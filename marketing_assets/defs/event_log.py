@@ -1,12 +1,12 @@
 """Dagster's storage in PostgreSQL, made quick for many events: `dagster.yaml` names it."""
 
 import os
+import select
 from typing import Any
 
 from dagster_postgres import DagsterPostgresStorage
 from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import Pool
 
 _MATERIALIZATIONS_AT_ONCE = "100"
 _STATEMENT_MILLISECONDS = 60_000
@@ -26,27 +26,25 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     def from_config_value(cls, inst_data: Any, config_value: Any) -> DagsterPostgresStorage:  # type: ignore[override]
         """Make the storage as Dagster does, and let it keep its connections."""
         os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", _MATERIALIZATIONS_AT_ONCE)
-        if not event.contains(Pool, "checkout", _test_connection):
-            event.listen(Pool, "checkout", _test_connection)
         storage = super().from_config_value(inst_data, config_value)
-        for part in (storage.run_storage, storage.event_log_storage, storage.schedule_storage):
+        parts: tuple[Any, ...] = (storage.run_storage, storage.event_log_storage, storage.schedule_storage)
+        for part in parts:
             part.optimize_for_webserver(
                 statement_timeout=_STATEMENT_MILLISECONDS,
                 pool_recycle=_CONNECTION_SECONDS,
                 max_overflow=_MOST_CONNECTIONS,
             )
+            event.listen(part._engine, "checkout", _test_connection)
         return storage
 
 
 def _test_connection(connection: Any, _record: object, _proxy: object) -> None:
     """Have a connection that has died in the meantime replaced: the database may restart during a long run.
 
-    Only connections of Dagster's Postgres storage are tested, which are in autocommit: of others a transaction would be
-    left open.
+    A server that ends says so and hangs up; nothing else ever waits to be read on an idle connection. Looking for that
+    costs no question to the server, of which there would be one for each event.
     """
-    if not getattr(connection, "autocommit", False):
-        return
-    try:
-        connection.cursor().execute("SELECT 1")
-    except Exception as error:
-        raise DisconnectionError from error
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        raise DisconnectionError("the server has ended the connection")
