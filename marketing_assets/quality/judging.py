@@ -4,6 +4,8 @@ Great Expectations costs tens of milliseconds a call and little a row: it gets m
 size. It judges on the engine that holds the rows: pandas for rows in memory, Spark for rows on Spark.
 """
 
+import functools
+import gc
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -141,13 +143,25 @@ def _batches(frame: Frame, expectations: Sequence[Expectation]) -> Iterator[Fram
         yield nw.from_native(rows.filter(numbers == batch))
 
 
-def _decline_usage_statistics() -> None:
-    """Versions of Great Expectations that send them decide by this when they are imported."""
+@functools.cache
+def _import_great_expectations() -> None:
+    """Import Great Expectations: seconds, and the largest part of a daily run."""
+    # Versions that send usage statistics decide by this when they are imported.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    # Nothing of what is imported is garbage: looking for some would take a third of the time, and at the end of the
+    # process, when everything is looked through once more, another second or two.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        import great_expectations  # noqa: F401
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
 
 
 def _pandas_engine(rows: Any) -> "ExecutionEngine[Any]":
-    _decline_usage_statistics()
+    _import_great_expectations()
     # A data source of Great Expectations would hash every cell, twice, to have a name for the batch: most of the time.
     from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
 
@@ -155,7 +169,7 @@ def _pandas_engine(rows: Any) -> "ExecutionEngine[Any]":
 
 
 def _spark_engine(rows: Any) -> "ExecutionEngine[Any]":
-    _decline_usage_statistics()
+    _import_great_expectations()
     from great_expectations.execution_engine.sparkdf_execution_engine import SparkDFExecutionEngine
 
     return SparkDFExecutionEngine(spark=rows.sparkSession, persist=False, batch_data_dict={"rows": rows})
