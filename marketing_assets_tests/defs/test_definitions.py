@@ -99,7 +99,7 @@ def test_the_asset_graph(described):
 def test_what_all_assets_share(described):
     for asset in described["assets"].values():
         assert asset["partitions"] == "Daily, starting 2024-01-01 Asia/Tokyo."
-        assert asset["backfill"] == "BackfillPolicy.multi_run(max_partitions_per_run=31)"
+        assert asset["backfill"] == "BackfillPolicy.multi_run(max_partitions_per_run=366)"
         assert asset["retry"] == [3, 300, "EXPONENTIAL", "PLUS_MINUS"]
         assert asset["owners"] == ["team:marketing_analytics"]
         assert asset["tags"] == ["kpi", "marketing", "production"]
