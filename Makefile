@@ -43,11 +43,11 @@ ui-readonly: setup ## Serve it to viewers on port 3001, read only, beside `make 
 		exec $(BIN)/dagster-webserver --read-only -h 127.0.0.1 -p 3001 -m marketing_assets.definitions
 
 # A file's tests stay together, with servers of their own, and the first files, which wait most, start first.
-# Playwright switches stacks under the interpreter: it gets a process of its own.
+# Playwright switches stacks under the interpreter: it gets a process of its own, in which no coverage is traced.
 test: setup ## Run the tests, with coverage
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder \
-		-m "not browser and not faults" --cov --cov-report=
-	$(BIN)/python -m pytest -m browser --cov --cov-append --cov-report=term-missing:skip-covered
+		-m "not browser and not faults" --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest -m browser
 
 test-faults: setup ## Inject every fault into a platform at work, and print what became of each
 	$(BIN)/python -m pytest -q -m faults marketing_assets_tests/faults
