@@ -550,4 +550,4 @@ def test_the_platforms_own_runs_are_told_in_slack_and_by_mail(
         "marketing_report_2024-01-15.xlsx",
         "channel_kpi_2024-01-15.csv",
     }
-    assert "cid:" in mail_server.mails[0].get_body(("html",)).get_content()
+    assert "ROAS by channel" in mail_server.mails[0].get_body(("html",)).get_content()
