@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import polars as pl
 
 from marketing_assets.errors import MarketingError, PermanentError, TransientError
+from marketing_assets.threads import map_ahead
 
 _CONNECTION = {"connect_timeout": "10", "keepalives_idle": "30", "tcp_user_timeout": "60000"}
 """A network that has vanished is noticed in a minute; without these a read would wait for hours."""
@@ -23,7 +24,7 @@ LOCK_TIMEOUT = "2min"
 shorter than a session that was left open over lunch."""
 
 _COPIED_AT_ONCE = 100_000
-"""Rows that are held as CSV at the same time."""
+"""Rows that become CSV while as many before them are sent."""
 
 _COPY_BUFFER = 1 << 20
 """Bytes of CSV that are sent at a time."""
@@ -153,12 +154,16 @@ def copy_in(connection: Any, frame: pl.DataFrame, table: str) -> None:
     """
     statement = f"COPY {table} ({', '.join(frame.columns)}) FROM STDIN (FORMAT csv)"
     with connection.cursor() as cursor:
-        for rows in frame.iter_slices(_COPIED_AT_ONCE):
-            text = io.BytesIO()
-            # Quoted, a text is never taken for a null, which is nothing between two commas.
-            rows.write_csv(text, include_header=False, quote_style="non_numeric")
-            text.seek(0)
+        for text in map_ahead(_to_csv, frame.iter_slices(_COPIED_AT_ONCE), 1):
             cursor.copy_expert(statement, text, size=_COPY_BUFFER)
+
+
+def _to_csv(rows: pl.DataFrame) -> io.BytesIO:
+    text = io.BytesIO()
+    # Quoted, a text is never taken for a null, which is nothing between two commas.
+    rows.write_csv(text, include_header=False, quote_style="non_numeric")
+    text.seek(0)
+    return text
 
 
 def copy_out(connection: Any, query: str, schema: pl.Schema) -> pl.DataFrame:

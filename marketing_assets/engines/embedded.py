@@ -38,7 +38,7 @@ class EmbeddedEngine:
 
     def keep(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Compute a frame that is used several times once."""
-        return frame.collect().lazy()
+        return frame.collect().rechunk().lazy()
 
     def open(self, frame: pl.DataFrame) -> pl.LazyFrame:
         """Make a Polars frame lazy."""

@@ -13,7 +13,6 @@ import socket
 import uuid
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from marketing_assets.errors import PermanentError, SettingsError, TransientErro
 from marketing_assets.storage.lake import RECORD, Lake, partition_key
 from marketing_assets.storage.places import S3Place
 from marketing_assets.tables import Table
+from marketing_assets.threads import map_ahead
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -154,8 +154,8 @@ class SparkEngine:
 
         days = sorted(records)
         try:
-            with _logger_class_kept(), ThreadPoolExecutor(_DAYS_AT_ONCE) as pool:
-                staged = dict(zip(days, pool.map(stage, days), strict=True))
+            with _logger_class_kept():
+                staged = dict(zip(days, map_ahead(stage, days, _DAYS_AT_ONCE), strict=True))
             for day, key in staged.items():
                 self._lake.place.move(key, partition_key(table, day))
         finally:

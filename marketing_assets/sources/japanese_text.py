@@ -86,12 +86,15 @@ def parse_amounts(texts: pl.Series) -> pl.Series:
     if plain.all(ignore_nulls=True):
         return texts.cast(MONEY)
     others = (~plain).arg_true()
-    text = _narrow(pl.col("text"))
-    digits = text.str.replace_all(r"[^0-9.]", "")
-    amounts = pl.select(text=texts.gather(others)).select(
-        pl.when(text.str.contains(_AMOUNT))
-        .then(pl.when(text.str.contains(r"[-−▲△(]")).then("-" + digits).otherwise(digits))
-        .cast(MONEY)
+    # Step by step: within one step, Polars would compute an expression anew for each place that uses it.
+    amounts = (
+        pl.select(text=texts.gather(others))
+        .select(text=_narrow(pl.col("text")))
+        .with_columns(digits=pl.col("text").str.replace_all(r"[^0-9.]", ""))
+        .with_columns(
+            digits=pl.when(pl.col("text").str.contains(r"[-−▲△(]")).then("-" + pl.col("digits")).otherwise("digits")
+        )
+        .select(pl.when(pl.col("text").str.contains(_AMOUNT)).then("digits").cast(MONEY))
     )
     return texts.set(~plain, None).cast(MONEY).scatter(others, amounts.to_series())
 

@@ -3,7 +3,6 @@
 import io
 import os
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,6 +15,7 @@ from marketing_assets.sources.csv_rows import read_batches
 from marketing_assets.sources.japanese_text import normalize_ids, parse_amounts, parse_days
 from marketing_assets.storage.places import Place
 from marketing_assets.tables import RAW_SALES, UNDATED_SALES
+from marketing_assets.threads import map_ahead
 
 HEADERS = {
     "order_id": ("order_id", "注文ID", "注文番号"),
@@ -25,6 +25,9 @@ HEADERS = {
     "product_category": ("product_category", "商品カテゴリ", "カテゴリ"),
 }
 """The columns that are kept, and the header names each goes by; all others are dropped at reading."""
+
+_JUDGED_AT_ONCE = 3
+"""Batches judged at the same time: Polars waits for Python's lock, which decoding the next batch holds."""
 
 _MOST_UNDATED = 0.1
 _EXAMPLES = 5
@@ -106,11 +109,11 @@ def read_month(place: Place, month: date, days: Collection[date] | None = None) 
         TransientError: the file could not be read, or was being written meanwhile.
     """
     month = month.replace(day=1)
-    next_month = (month + timedelta(days=31)).replace(day=1)
     file_name = _file_name(month)
     with _readable(place, file_name) as file:
-        batches = [_judge(rows, month, days) for rows in _read_ahead(read_batches(file, place.uri(file_name), HEADERS))]
-        next_month_exists = place.exists(_file_name(next_month))
+        read = read_batches(file, place.uri(file_name), HEADERS)
+        batches = list(map_ahead(lambda rows: _judge(rows, month, days), read, _JUDGED_AT_ONCE))
+        next_month_exists = place.exists(_file_name(_next(month)))
     undated = pl.concat(batch.undated for batch in batches)
     _refuse_unreadable_dates(undated, sum(batch.row_count for batch in batches), place.uri(file_name))
     repeats = _find_repeats(batches)
@@ -126,6 +129,10 @@ def read_month(place: Place, month: date, days: Collection[date] | None = None) 
 
 def _file_name(month: date) -> str:
     return f"sales_{month:%Y-%m}.csv"
+
+
+def _next(month: date) -> date:
+    return (month + timedelta(days=31)).replace(day=1)
 
 
 @contextmanager
@@ -158,15 +165,6 @@ def _readable(place: Place, file_name: str) -> Iterator[BinaryIO]:
 
 def _state(file: os.stat_result) -> tuple[int, int, int]:
     return file.st_ino, file.st_size, file.st_mtime_ns
-
-
-def _read_ahead(batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Read the next batch while the last one is judged: each takes about as long as the other."""
-    with ThreadPoolExecutor(1, "sales-csv") as reader:
-        upcoming = reader.submit(next, batches, None)
-        while (batch := upcoming.result()) is not None:
-            upcoming = reader.submit(next, batches, None)
-            yield batch
 
 
 def _judge(rows: pl.DataFrame, month: date, days: Collection[date] | None) -> _Batch:
@@ -205,7 +203,7 @@ def _reason(month: date) -> pl.Expr:
         .then(pl.lit("wrong_field_count"))
         .when(pl.col("date").is_null())
         .then(pl.lit("unreadable_date"))
-        .when(pl.col("date").dt.month_start() != month)
+        .when(~pl.col("date").is_between(month, _next(month), closed="left"))
         .then(pl.lit("outside_month"))
     )
 

@@ -7,16 +7,16 @@ the Parquet footer, so that rows and record appear together or not at all.
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import polars as pl
 
 from marketing_assets.errors import PermanentError
 from marketing_assets.storage.places import Place, S3Place
 from marketing_assets.tables import UNDATED_SALES, Table
+from marketing_assets.threads import map_ahead
 
 RECORD = "marketing_assets"
 """The footer's key of a partition's record."""
@@ -26,9 +26,6 @@ _SPARK_SCHEMA = "org.apache.spark.sql.parquet.row.metadata"
 
 _AT_ONCE = 4
 """Days written, or footers read, at the same time: enough to hide disk and network, and the most days held twice."""
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 class Lake:
@@ -64,7 +61,8 @@ class Lake:
         def write_day(day: date) -> None:
             self._write(partition_key(table, day), table, by_day.get(day, table.empty()), records[day])
 
-        _for_each(write_day, sorted(records))
+        for _ in map_ahead(write_day, sorted(records), _AT_ONCE):
+            pass
 
     def write(self, table: Table, day: date, rows: pl.DataFrame, record: Mapping[str, Any] | None = None) -> None:
         """Replace the partition of one day: `write_days` with one record."""
@@ -104,7 +102,7 @@ class Lake:
             footer = pl.read_parquet_metadata(self.uri(table, day), storage_options=options)
             return _record_of(footer)
 
-        return dict(zip(wanted, _for_each(read, wanted), strict=True))
+        return dict(zip(wanted, map_ahead(read, wanted, _AT_ONCE), strict=True))
 
     def row_counts(self, table: Table, days: Iterable[date]) -> dict[date, int]:
         """Count the rows of some days from the files' footers; raises `PermanentError` naming the days not there."""
@@ -182,9 +180,3 @@ def _in_order(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
     """
     order = rows.select(pl.arg_sort_by(key, nulls_last=True, maintain_order=True)).to_series()
     return rows.rechunk() if order.is_sorted() else rows[order]
-
-
-def _for_each(action: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
-    """Do something for each item, several at once; the first fault is raised when all that had begun has ended."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(action, items))

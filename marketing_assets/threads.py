@@ -1,0 +1,29 @@
+"""Work on many items in threads, without holding many results: for work that waits, or that leaves Python's lock."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def map_ahead(function: Callable[[_Item], _Result], items: Iterable[_Item], at_once: int) -> Iterator[_Result]:
+    """Apply a function to items, and yield the results in the items' order while the next ones are worked on.
+
+    An item is taken when fewer than `at_once` results wait behind the one that is yielded. The first fault ends it:
+    what has begun by then is awaited, and nothing else begins.
+    """
+    with ThreadPoolExecutor(at_once) as pool:
+        pending: deque[Future[_Result]] = deque()
+        try:
+            for item in items:
+                pending.append(pool.submit(function, item))
+                if len(pending) > at_once:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
