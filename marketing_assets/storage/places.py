@@ -119,11 +119,12 @@ class FolderPlace(Place):
 
     def uri(self, key: str = "") -> str:
         """Return the absolute path."""
-        return str(self.root / key)
+        # A text: making a `Path` takes longer than looking at the disk, and a year of days is looked for at once.
+        return f"{self.root}/{key}" if key else str(self.root)
 
     def existing(self, keys: Collection[str]) -> set[str]:
         """Return those of the keys whose files are there."""
-        return {key for key in keys if (self.root / key).is_file()}
+        return {key for key in keys if os.path.isfile(self.uri(key))}  # noqa: PTH113
 
     def read(self, key: str) -> bytes:
         """Return the file's bytes; raises `FileNotFoundError` without the file."""
