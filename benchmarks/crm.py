@@ -1,7 +1,6 @@
 """The CRM as of many days: one reading of all of them against one reading for each."""
 
 import functools
-import importlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 
@@ -29,7 +28,6 @@ def prepare_readings(url: str, readings: Sequence[Sequence[str]]) -> Callable[[]
         url: The CRM.
         readings: The days of each history, in ISO form, earliest first.
     """
-    importlib.import_module("adbc_driver_postgresql.dbapi")  # the first connection would, once a process
     spans = [[date.fromisoformat(day) for day in days] for days in readings]
 
     def read() -> None:

@@ -9,12 +9,19 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import polars as pl
+import psycopg2
 
 from marketing_assets.errors import MarketingError, PermanentError, TransientError
 from marketing_assets.threads import map_ahead
 
-_CONNECTION = {"connect_timeout": "10", "keepalives_idle": "30", "tcp_user_timeout": "60000"}
-"""A network that has vanished is noticed in a minute; without these a read would wait for hours."""
+_CONNECTION = {
+    # A network that has vanished is noticed in a minute; without these a read would wait for hours.
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "tcp_user_timeout": "60000",
+    # Else COPY speaks the database's own encoding.
+    "client_encoding": "UTF8",
+}
 
 STATEMENT_TIMEOUT = "10min"
 """The longest that one statement takes before the database cancels it; a million rows load in seconds."""
@@ -63,38 +70,35 @@ _REMEDIES = {
 
 
 @contextmanager
-def connect(url: str, purpose: str, driver: Any = None) -> Iterator[Any]:
+def connect(url: str, purpose: str) -> Iterator[Any]:
     """Open a connection in a transaction: committed at the end, rolled back on any error.
 
     Args:
         url: `postgresql://…`, also over a Unix socket (`?host=/run/postgresql`).
         purpose: What the connection is for and the setting that names it, for errors: `the CRM (CRM_DATABASE_URL)`.
-        driver: The DB-API module that opens it: ADBC's by default, for `read_frame`; `psycopg2` for COPY.
 
     Raises:
         TransientError: the database is away, busy or out of room, or cancelled the statement: no statement takes
             longer than `STATEMENT_TIMEOUT` or waits for a lock longer than `LOCK_TIMEOUT`.
         PermanentError: it refused the login, the URL is malformed, or the statement cannot work as it is.
     """
-    if driver is None:
-        from adbc_driver_postgresql import dbapi
-
-        driver = dbapi
     _require_encoded_login(url, purpose)
     try:
-        connection = driver.connect(_with_timeouts(url))
+        connection = psycopg2.connect(_with_parameters(url))
         try:
             with connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'")
-                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+                cursor.execute(
+                    f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; "
+                    "SET LOCAL extra_float_digits = 1"  # floats as they are, even where people are shown fewer digits
+                )
             yield connection
             connection.commit()
         except BaseException:
-            _quietly(connection.rollback, driver)
+            _quietly(connection.rollback)
             raise
         finally:
-            _quietly(connection.close, driver)
-    except driver.Error as error:
+            _quietly(connection.close)
+    except psycopg2.Error as error:
         raise translate(error, url, purpose) from None
 
 
@@ -102,9 +106,7 @@ def translate(error: Exception, url: str, purpose: str) -> MarketingError:
     """Turn a driver's error into a transient or a permanent one, without the password."""
     # libpq's own words come last in the drivers' messages; the rest repeats the query.
     text = redact(" ".join(str(error).split()), url).split(" Query was:")[0][:600]
-    # ADBC, psycopg2, and psycopg2 within SQLAlchemy each have their own place for it.
-    driver_error = getattr(error, "orig", error)
-    state = getattr(driver_error, "sqlstate", None) or getattr(driver_error, "pgcode", None) or ""
+    state = getattr(getattr(error, "orig", error), "pgcode", None) or ""  # `orig`: within SQLAlchemy's error
     refused = any(words in text for words in _PERMANENT_REFUSALS)
     if state.startswith(_TRANSIENT_CLASSES) or (not state and not refused):
         return TransientError(f"PostgreSQL did not answer as {purpose}: {text} {_remedy(text)}, then run again.")
@@ -138,17 +140,15 @@ def redact(text: str, url: str) -> str:
 
 
 def read_frame(connection: Any, query: str) -> pl.DataFrame:
-    """Run a query and return its rows; select numerics as text, ADBC has no type for them."""
+    """Run a query and return its few rows; many are faster by `copy_out`."""
     with connection.cursor() as cursor:
         cursor.execute(query)
-        frame = pl.from_arrow(cursor.fetch_arrow_table())
-    if not isinstance(frame, pl.DataFrame):
-        raise TypeError("a query gives a table")
-    return frame
+        names = [column.name for column in cursor.description]
+        return pl.DataFrame(cursor.fetchall(), schema=names, orient="row")
 
 
 def copy_in(connection: Any, frame: pl.DataFrame, table: str) -> None:
-    """Append rows to a table with COPY, exactly, on a connection of psycopg2; columns are found by name.
+    """Append rows to a table with COPY, exactly; columns are found by name.
 
     CSV goes: Polars writes it and the database reads it several times as fast as drivers convert numerics.
     """
@@ -167,7 +167,7 @@ def _to_csv(rows: pl.DataFrame) -> io.BytesIO:
 
 
 def copy_out(connection: Any, query: str, schema: pl.Schema) -> pl.DataFrame:
-    """Run a query with COPY on a connection of psycopg2 and return its rows, exactly; select booleans as text."""
+    """Run a query with COPY and return its rows, exactly; select booleans as text."""
     text = io.BytesIO()
     with connection.cursor() as cursor:
         cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT csv)", text, size=_COPY_BUFFER)
@@ -188,13 +188,13 @@ def _require_encoded_login(url: str, purpose: str) -> None:
         )
 
 
-def _with_timeouts(url: str) -> str:
+def _with_parameters(url: str) -> str:
     query = urlsplit(url).query
     added = "&".join(f"{name}={value}" for name, value in _CONNECTION.items() if f"{name}=" not in query)
     return f"{url}{'&' if query else '?'}{added}"
 
 
-def _quietly(action: Callable[[], object], driver: Any) -> None:
+def _quietly(action: Callable[[], object]) -> None:
     """Clean up after an error without hiding it behind another."""
-    with contextlib.suppress(driver.Error):
+    with contextlib.suppress(psycopg2.Error):
         action()

@@ -12,18 +12,14 @@ _Result = TypeVar("_Result")
 def map_ahead(function: Callable[[_Item], _Result], items: Iterable[_Item], at_once: int) -> Iterator[_Result]:
     """Apply a function to items, and yield the results in the items' order while the next ones are worked on.
 
-    An item is taken when fewer than `at_once` results wait behind the one that is yielded. The first fault ends it:
-    what has begun by then is awaited, and nothing else begins.
+    At most `at_once` items are taken beyond the one whose result is yielded. A fault is raised when its item's turn
+    comes: no item is taken after that, and what was taken is awaited, as it is when the results are no longer wanted.
     """
     with ThreadPoolExecutor(at_once) as pool:
         pending: deque[Future[_Result]] = deque()
-        try:
-            for item in items:
-                pending.append(pool.submit(function, item))
-                if len(pending) > at_once:
-                    yield pending.popleft().result()
-            while pending:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) > at_once:
                 yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
+        while pending:
+            yield pending.popleft().result()

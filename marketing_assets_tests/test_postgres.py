@@ -1,12 +1,42 @@
+from datetime import date
+from decimal import Decimal
+
+import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from marketing_assets.errors import PermanentError, TransientError
-from marketing_assets.postgres import connect, read_frame, redact
+from marketing_assets.postgres import connect, copy_in, copy_out, read_frame, redact
+from marketing_assets_tests.support.databases import run_sql
 
 
 def test_a_query_gives_a_table(databases):
     with connect(databases.create(), "the CRM") as connection:
         assert read_frame(connection, "SELECT 1 AS one, 'a' AS letter").to_dicts() == [{"one": 1, "letter": "a"}]
+
+
+def test_rows_come_and_go_exactly_whatever_the_database_is_set_to(databases):
+    rows = pl.DataFrame(
+        {
+            "line": [1, 2, 3, 4],
+            "name": ["検索広告", "", None, '"NULL",\n\\N'],
+            "day": [date(2024, 3, 4), date(1, 1, 1), None, date(9999, 12, 31)],
+            "figure": [0.1 + 0.2, 1e300, None, -5e-324],
+            "money": [Decimal("0.05"), Decimal("-9999999999999999.99"), None, Decimal("1.00")],
+        },
+        schema_overrides={"money": pl.Decimal(18, 2)},
+    )
+    url = databases.create(
+        "CREATE TABLE kept (line int, name text, day date, figure float8, money numeric)",
+        "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' SET extra_float_digits = 0'; END $$",
+        encoding="EUC_JP",
+    )
+    with connect(url, "the CRM") as connection:
+        copy_in(connection, rows, "kept")
+    with connect(url, "the CRM") as connection:
+        read = copy_out(connection, "SELECT * FROM kept ORDER BY line", rows.schema)
+    assert_frame_equal(read, rows, check_exact=True)
+    assert run_sql(url, "SELECT length(name), figure::text FROM kept WHERE line = 1") == [(4, "0.3")]
 
 
 def test_an_error_in_the_block_rolls_everything_back(databases):

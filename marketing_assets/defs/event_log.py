@@ -9,7 +9,8 @@ from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 
 _MATERIALIZATIONS_AT_ONCE = "100"
-_STATEMENT_MILLISECONDS = 60_000
+_STATEMENT_MILLISECONDS = 600_000
+"""Longest that a statement takes: migrations of Dagster's tables go over the same connections."""
 _CONNECTION_SECONDS = 300
 """Age at which a connection is made anew."""
 _MOST_CONNECTIONS = 20

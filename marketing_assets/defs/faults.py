@@ -51,17 +51,22 @@ def step_faults() -> Iterator[None]:
         raise
     except MarketingError as error:
         raise give_up(str(error), [error]) from None
-    except (ConnectionError, TimeoutError, pl.exceptions.ComputeError) as error:
-        # Polars reads the lake in S3 by itself: what boto3's faults are translated to elsewhere ends here.
-        if isinstance(error, pl.exceptions.ComputeError) and "object-store error" not in str(error):
-            raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
-        raise TransientError(
-            f"The lake (LAKE_URI) did not answer: {type(error).__name__}: {error} "
-            "Check that it can be reached, then run again."
-        ) from error
     except Exception as error:
-        description = f"{type(error).__name__}: {error}"
-        raise dg.Failure(description=description, allow_retries=False) from error
+        described = f"{type(error).__name__}: {error}"
+        if _is_lake_away(error):
+            raise TransientError(
+                f"The lake (LAKE_URI) did not answer: {described} Check that it can be reached, then run again."
+            ) from error
+        raise dg.Failure(described, allow_retries=False) from error
+
+
+def _is_lake_away(error: Exception) -> bool:
+    """Tell faults of the moment that Polars meets, which reads the lake in S3 by itself, with errors of its own."""
+    if isinstance(error, FileNotFoundError | PermissionError):
+        return False
+    if isinstance(error, ConnectionError | TimeoutError):
+        return True
+    return isinstance(error, OSError | pl.exceptions.ComputeError) and "object-store error" in str(error)
 
 
 def give_up(text: str, faults: Collection[MarketingError]) -> dg.Failure:

@@ -104,6 +104,10 @@ def publish(context: dg.AssetExecutionContext, table: Table | None, batches: Ite
         if not open_days:
             raise
         faults[open_days[0]] = error
+    except BaseException:
+        # Interrupted, or at a loss: what is written is recorded all the same, and need not be made again.
+        yield from _record(context, made)
+        raise
     good = [partition for partition in made if not partition.blocked]
     if len(good) == len(context.partition_keys):
         for partition in good:
@@ -113,13 +117,12 @@ def publish(context: dg.AssetExecutionContext, table: Table | None, batches: Ite
         for check in context.selected_asset_check_keys:
             yield dg.Output(None, output_name=f"{check.asset_key.to_python_identifier()}_{check.name}")
         return
-    # An Output would count for every day of the step: the good ones are told one by one.
-    for partition in good:
-        yield dg.AssetMaterialization(key, partition=str(partition.day), metadata=dict(partition.metadata))
-    yield from _evaluations(context, made)
+    yield from _record(context, made)
     reasons = {day: str(fault) for day, fault in faults.items()}
     reasons |= {
-        partition.day: "; ".join(f"{check.name}: {check.summary}" for check in partition.checks if check.blocks)
+        partition.day: "; ".join(
+            f"{check.name}: {check.summary}" for check in partition.checks if check.blocks and not check.passed
+        )
         for partition in made
         if partition.blocked
     }
@@ -129,6 +132,15 @@ def publish(context: dg.AssetExecutionContext, table: Table | None, batches: Ite
     if any(isinstance(fault, TransientError) for fault in faults.values()):
         raise TransientError(text)
     raise give_up(text, faults.values() if len(faults) == len(reasons) else ())
+
+
+def _record(context: dg.AssetExecutionContext, made: Sequence[Partition]) -> Iterator[Any]:
+    """Tell the good ones of some days of the step one by one, and all checks: an Output would count for every day."""
+    for partition in made:
+        if not partition.blocked:
+            day, metadata = str(partition.day), dict(partition.metadata)
+            yield dg.AssetMaterialization(context.asset_key, partition=day, metadata=metadata)
+    yield from _evaluations(context, made)
 
 
 def each_day(days: Sequence[date], make: Callable[[date], tuple[Partition, Any]]) -> Iterator[Batch]:

@@ -38,7 +38,7 @@ class EmbeddedEngine:
 
     def keep(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Compute a frame that is used several times once."""
-        return frame.collect().rechunk().lazy()
+        return frame.collect().rechunk().lazy()  # in one piece, or everything that uses it would make it so anew
 
     def open(self, frame: pl.DataFrame) -> pl.LazyFrame:
         """Make a Polars frame lazy."""

@@ -19,6 +19,18 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from marketing_assets.errors import PermanentError
 from marketing_assets.settings import OperationSettings
 from marketing_assets.storage.places import Place, open_place
+from marketing_assets.tables import (
+    CUSTOMER_DETAIL,
+    QUARANTINE_ADS,
+    QUARANTINE_SALES,
+    RAW_ADS,
+    RAW_CRM,
+    RAW_SALES,
+    UNDATED_SALES,
+    VALIDATED_ADS,
+    VALIDATED_CRM,
+    VALIDATED_SALES,
+)
 
 _ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 _MADE, _PLANNED = DagsterEventType.ASSET_MATERIALIZATION.value, DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
@@ -30,8 +42,20 @@ _LOG = [
 ]
 """Events that only a reader of the run's log misses; evaluations of checks are kept in a table of their own."""
 
+_EXPIRING_TABLES = (
+    RAW_ADS,
+    RAW_CRM,
+    RAW_SALES,
+    VALIDATED_ADS,
+    VALIDATED_CRM,
+    VALIDATED_SALES,
+    QUARANTINE_ADS,
+    QUARANTINE_SALES,
+    UNDATED_SALES,
+    CUSTOMER_DETAIL,
+)
 _EXPIRING = re.compile(
-    r"(?:raw_\w+|validated_\w+|customer_detail|quarantine/\w+)/(?:date=(\d{4}-\d\d-\d\d)|month=(\d{4}-\d\d))/.+"
+    rf"(?:{'|'.join(table.name for table in _EXPIRING_TABLES)})/(?:date=(\d{{4}}-\d\d-\d\d)|month=(\d{{4}}-\d\d))/.+"
 )
 """Keys of the lake that retention is about, with their day or month."""
 

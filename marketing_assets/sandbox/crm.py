@@ -5,8 +5,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import polars as pl
-from adbc_driver_postgresql import dbapi
 
+from marketing_assets.postgres import connect, copy_in
 from marketing_assets.sandbox.world import ZONE, Customer, Order, World, days_between
 
 _TABLES = (
@@ -41,7 +41,7 @@ def fill_crm(url: str, world: World, through: date) -> None:
 
     One transaction: a fill that is cut off leaves no half day behind.
     """
-    with dbapi.connect(url) as connection, connection.cursor() as cursor:
+    with connect(url, "the sandbox's CRM") as connection, connection.cursor() as cursor:
         for statement in _TABLES:
             cursor.execute(statement)
         cursor.execute(_NEWEST_DAY)
@@ -50,9 +50,8 @@ def fill_crm(url: str, world: World, through: date) -> None:
         days = list(days_between(first, through))
         customers = _customers_table(customer for day in days for customer in world.customers_acquired_on(day))
         orders = _orders_table(order for day in days for order in world.orders_on(day))
-        cursor.adbc_ingest("customers", customers.to_arrow(), mode="append")
-        cursor.adbc_ingest("orders", orders.to_arrow(), mode="append")
-        connection.commit()
+        copy_in(connection, customers, "customers")
+        copy_in(connection, orders, "orders")
 
 
 def _customers_table(customers: Iterable[Customer]) -> pl.DataFrame:

@@ -3,12 +3,12 @@
 import subprocess
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from adbc_driver_postgresql import dbapi
+import psycopg2
 
 from marketing_assets.errors import PermanentError, SettingsError
 
@@ -95,8 +95,8 @@ def _forget_killed_runs(data: Path) -> None:
 
 
 def _create_databases(url: str, names: tuple[str, ...]) -> None:
-    # CREATE DATABASE is refused inside a transaction.
-    with dbapi.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True  # CREATE DATABASE is refused inside a transaction
         cursor.execute("SELECT datname FROM pg_database")
         existing = {row[0] for row in cursor.fetchall()}
         for name in names:

@@ -6,14 +6,14 @@ from datetime import date
 import polars as pl
 
 from marketing_assets.errors import PermanentError, SourceNotReadyError
-from marketing_assets.postgres import connect, read_frame
+from marketing_assets.postgres import connect, copy_out
 from marketing_assets.sources.japanese_text import normalize_ids
 from marketing_assets.tables import MONEY, RAW_CRM
 
 STATEMENT_TIMEOUT_SECONDS = 600
 
 # A session in the platform's time zone makes `::date` right for every column type: timestamptz is converted, timestamp
-# and date are taken as local. Sums are text because ADBC has no numeric. Dates before year 1 (-infinity is one) have no
+# and date are taken as local. Sums are text, for they may be no number. Dates before year 1 (-infinity is one) have no
 # place in Python: such a customer was acquired long ago. All orders up to the first day are one sum; a customer who
 # ordered on later days has one version up to the first of them (`changes` without `valid_from`) and one from each on.
 # That first < last is said of constants: for a single day the planner leaves out `daily`'s scan of the orders.
@@ -55,6 +55,20 @@ SELECT customer_id::text AS customer_id,
        coalesce(valid_until, DATE '{last}' + 1) AS valid_until
 FROM acquired LEFT JOIN totals USING (customer_id) LEFT JOIN changes USING (customer_id)
 """
+
+_VERSION = pl.Schema(
+    {
+        "customer_id": pl.String(),
+        "acquisition_date": pl.Date(),
+        "acquisition_source": pl.String(),
+        "acquisition_channel": pl.String(),
+        "lifetime_value": pl.String(),
+        "order_count": pl.Int64(),
+        "last_order_date": pl.Date(),
+        "valid_from": pl.Date(),
+        "valid_until": pl.Date(),
+    }
+)
 
 
 class CustomerHistory:
@@ -130,7 +144,7 @@ def _read_versions(url: str, first: date, last: date, time_zone: str) -> pl.Data
             cursor.execute("SET TRANSACTION READ ONLY")
             cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT_SECONDS}s'")
             cursor.execute(f"SET LOCAL TIME ZONE '{time_zone}'")
-        versions = read_frame(connection, _VERSIONS.format(first=first, last=last))
+        versions = copy_out(connection, _VERSIONS.format(first=first, last=last), _VERSION)
     return versions.with_columns(
         pl.col("lifetime_value").cast(MONEY, strict=False), customer_id=normalize_ids(versions["customer_id"])
     )

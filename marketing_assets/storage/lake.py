@@ -41,7 +41,7 @@ class Lake:
     def write_days(self, table: Table, rows: pl.DataFrame, records: Mapping[date, Mapping[str, Any]]) -> None:
         """Replace the partitions of some days, several at once; each appears whole or not at all.
 
-        The first fault ends the write: days that have not begun by then stay as they were.
+        A fault ends the write: of the days after it, all but a few that were under way stay as they were.
 
         Args:
             table: The table; `rows` must have its columns and types.

@@ -119,12 +119,11 @@ class FolderPlace(Place):
 
     def uri(self, key: str = "") -> str:
         """Return the absolute path."""
-        # A text: making a `Path` takes longer than looking at the disk, and a year of days is looked for at once.
-        return f"{self.root}/{key}" if key else str(self.root)
+        return f"{self.root}/{key}" if key else str(self.root)  # joining paths takes longer than looking at the disk
 
     def existing(self, keys: Collection[str]) -> set[str]:
         """Return those of the keys whose files are there."""
-        return {key for key in keys if os.path.isfile(self.uri(key))}  # noqa: PTH113
+        return {key for key in keys if Path(self.uri(key)).is_file()}
 
     def read(self, key: str) -> bytes:
         """Return the file's bytes; raises `FileNotFoundError` without the file."""
@@ -428,11 +427,15 @@ def _encryption() -> dict[str, str]:
 
 def open_place(uri: str) -> Place:
     """Open a folder (`/data/lake`, `file:///data/lake`) or an S3 prefix (`s3://bucket/prefix`)."""
+    if "://" not in uri:
+        return FolderPlace(Path(uri).expanduser().absolute())
     parts = urlsplit(uri)
     if "@" in parts.netloc:
         raise PermanentError("Expected an address without credentials in the *_URI settings: they belong in AWS_*.")
+    if parts.query or parts.fragment:
+        raise PermanentError(f"Expected an address without ? and # in the *_URI settings, found {uri}.")
     if parts.scheme == "s3":
         return S3Place(parts.netloc, parts.path)
-    if parts.scheme in {"", "file"}:
-        return FolderPlace(Path(parts.path).expanduser().absolute())
+    if parts.scheme == "file":
+        return FolderPlace(Path(parts.path))
     raise PermanentError(f"Expected a folder or an s3:// address, found {parts.scheme}://. Check the *_URI settings.")

@@ -47,9 +47,7 @@ class Warehouse:
         if not replaced:
             return
         self._migrate_once()
-        import psycopg2
-
-        with connect(self._url, _PURPOSE, psycopg2) as connection:
+        with connect(self._url, _PURPOSE) as connection:
             with connection.cursor() as cursor:
                 # Two runs that replace the same day take turns instead of meeting on the primary key.
                 cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"{self.schema}.{table.name}",))
@@ -64,9 +62,7 @@ class Warehouse:
     def read(self, table: Table, first: date, last: date) -> pl.DataFrame:
         """Read the rows of the days from `first` to `last`, sorted by the table's key."""
         self._migrate_once()
-        import psycopg2
-
-        with connect(self._url, _PURPOSE, psycopg2) as connection:
+        with connect(self._url, _PURPOSE) as connection:
             return self._select(connection, table, f"date BETWEEN DATE '{first}' AND DATE '{last}'")
 
     def _select(self, connection: Any, table: Table, condition: str) -> pl.DataFrame:

@@ -273,6 +273,17 @@ class TestStepFaults:
         with pytest.raises(TransientError, match="network"), step_faults():
             raise TransientError("network")
 
+    @pytest.mark.parametrize("error", [OSError("object-store error: 503"), ConnectionResetError(), TimeoutError()])
+    def test_a_lake_that_polars_finds_away_is_a_transient_fault(self, error):
+        with pytest.raises(TransientError, match="The lake"), step_faults():
+            raise error
+
+    @pytest.mark.parametrize("error", [PermissionError("object-store error: 403"), OSError("no room")])
+    def test_other_faults_of_files_are_not_retried(self, error):
+        with pytest.raises(dg.Failure) as raised, step_faults():
+            raise error
+        assert not raised.value.allow_retries
+
     @pytest.mark.parametrize("kind", [PermanentError, SettingsError, SourceNotReadyError])
     def test_permanent_faults_end_the_step_in_their_own_words(self, kind):
         with pytest.raises(dg.Failure) as raised, step_faults():

@@ -71,6 +71,17 @@ def test_slow_down(s3_trial: Trial, store: ObjectStore) -> None:
     goes_through(s3_trial, store, "S3: HTTP 503 SlowDown", writes_to("raw_crm", refusal(503, "SlowDown"), 2))
 
 
+def test_server_error_while_reading(s3_trial: Trial, store: ObjectStore) -> None:
+    """Polars reads the lake with a client of its own, and asks nine times."""
+    number = count(1)
+
+    def script(method: str, path: str) -> StoreFault | None:
+        is_meant = method == "GET" and "/lake/raw_crm/date=" in path
+        return refusal(503, "SlowDown") if is_meant and next(number) <= 9 else None
+
+    goes_through(s3_trial, store, "S3: HTTP 503 to every GET of a file", script)
+
+
 def test_slow(s3_trial: Trial, store: ObjectStore) -> None:
     def script(_method: str, path: str) -> StoreFault | None:
         return StoreFault(seconds=0.5) if "date=2024-03-12" in path else None

@@ -165,10 +165,11 @@ KEYS = [
     "quarantine/raw_sales/month=2024-03/part-0.parquet",
     "raw_ads/date=2024-03-09/part-0.parquet",
     "raw_ads/date=2024-03-10/part-0.parquet",
+    "raw_events/date=2024-03-01/part-0.parquet",
     "validated_sales/date=2023-12-31/part-0.parquet",
     "validated_sales/notes.txt",
 ]
-KEPT = [KEYS[number] for number in (1, 2, 5, 7, 9)]
+KEPT = [KEYS[number] for number in (1, 2, 5, 7, 8, 10)]
 
 
 @pytest.fixture(params=["folder", "s3"])

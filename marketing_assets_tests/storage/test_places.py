@@ -311,6 +311,7 @@ def test_addresses_of_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", "/home/me")
     assert open_place("/data/lake").uri("a/b") == "/data/lake/a/b"
     assert open_place("file:///data/lake").uri("a/b") == "/data/lake/a/b"
+    assert open_place("/data/tenant#2/lake?").uri("a/b") == "/data/tenant#2/lake?/a/b"
     assert open_place("lake").uri() == f"{tmp_path}/lake"
     assert open_place("~/lake").uri() == "/home/me/lake"
     assert open_place("s3://bucket").uri("a/b") == "s3://bucket/a/b"
@@ -320,6 +321,12 @@ def test_addresses_of_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize("uri", ["https://example.com/lake", "gs://bucket/lake"])
 def test_other_schemes_are_refused(uri):
     with pytest.raises(PermanentError, match=r"Expected a folder or an s3:// address"):
+        open_place(uri)
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/tenant#2", "s3://bucket/lake?region=x", "file:///data/tenant#2"])
+def test_an_address_that_would_be_cut_is_refused(uri):
+    with pytest.raises(PermanentError, match=r"without \? and #"):
         open_place(uri)
 
 

@@ -19,10 +19,10 @@ class Databases:
         # What a crash of the machine would lose does not matter here; syncing takes most of a small test's time.
         run_sql(self._admin, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
 
-    def create(self, *statements: str) -> str:
+    def create(self, *statements: str, encoding: str = "UTF8") -> str:
         """Create a database, run statements in it, and return its postgresql:// URL."""
         name = f"test_{next(self._numbers)}"
-        run_sql(self._admin, f"CREATE DATABASE {name}")
+        run_sql(self._admin, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
         url = self._server.get_uri(name)
         run_sql(url, *statements)
         return url

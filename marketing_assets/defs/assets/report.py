@@ -12,7 +12,7 @@ from marketing_assets.defs.outcomes import MESSAGE_KEY, find_earlier_reports
 from marketing_assets.defs.partitions import days_of
 from marketing_assets.defs.publishing import Batch, Partition, publish
 from marketing_assets.defs.resources import Platform
-from marketing_assets.errors import MarketingError
+from marketing_assets.errors import MarketingError, PermanentError
 from marketing_assets.quality.record import QualityRecord
 from marketing_assets.reporting.advice import AdviceRules
 from marketing_assets.reporting.documents import render_documents
@@ -91,13 +91,13 @@ def report(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[An
 def _each(
     days: Sequence[date], build: Callable[[date], DayReport]
 ) -> tuple[list[DayReport], dict[date, MarketingError]]:
-    """Build day after day; a day's own fault leaves the others alone."""
+    """Build day after day; a day's own fault leaves the others alone, one of the moment is raised."""
     reports: list[DayReport] = []
     faults: dict[date, MarketingError] = {}
     for day in days:
         try:
             reports.append(build(day))
-        except MarketingError as error:
+        except PermanentError as error:
             faults[day] = error
     return reports, faults
 
