@@ -5,6 +5,7 @@ import time
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from marketing_assets_tests.faults.processes import AtEvent, AtFile, Blow, start_run
@@ -62,6 +63,9 @@ class Runs:
 def runs(trial: Trial, tmp_path: Path) -> Runs:
     home = tmp_path / "home"
     home.mkdir()
+    # Two processes that make Dagster's SQLite files at the same time get in each other's way.
+    with dg.DagsterInstance.from_config(str(home)):
+        pass
     return Runs(trial, home)
 
 
