@@ -301,7 +301,10 @@ def _read_plain_rows(piece: bytes, layout: _Layout, line: int) -> pl.DataFrame |
         table = read_csv(
             pa.BufferReader(piece + end + closing_row),
             # Blocks cut the piece anywhere: a single one keeps quoted line breaks whole.
-            read_options=ReadOptions(column_names=indexes, block_size=len(piece) + len(closing_row) + 1),
+            # Threads would only share out the columns, and keep memory of their own.
+            read_options=ReadOptions(
+                column_names=indexes, block_size=len(piece) + len(closing_row) + 1, use_threads=False
+            ),
             parse_options=ParseOptions(
                 delimiter=layout.delimiter,
                 quote_char='"' if b'"' in piece else False,
