@@ -4,6 +4,7 @@ import contextlib
 import io
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -35,6 +36,9 @@ _COPIED_AT_ONCE = 100_000
 
 _COPY_BUFFER = 1 << 20
 """Bytes of CSV that are sent at a time."""
+
+_PARSED_AT_ONCE = 8 << 20
+"""Bytes of CSV, about, that are parsed while the next ones are received."""
 
 _RIGHTS = {
     "database": "CREATE",
@@ -168,11 +172,33 @@ def _to_csv(rows: pl.DataFrame) -> io.BytesIO:
 
 def copy_out(connection: Any, query: str, schema: pl.Schema) -> pl.DataFrame:
     """Run a query with COPY and return its rows, exactly; select booleans as text."""
-    text = io.BytesIO()
-    with connection.cursor() as cursor:
-        cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT csv)", text, size=_COPY_BUFFER)
-    text.seek(0)
-    return pl.read_csv(text, has_header=False, schema=schema, raise_if_empty=False)
+
+    def parse(rows: bytes) -> pl.DataFrame:
+        return pl.read_csv(rows, has_header=False, schema=schema)
+
+    with ThreadPoolExecutor(1) as pool, connection.cursor() as cursor:
+        pieces = _Pieces(lambda rows: pool.submit(parse, rows))
+        with io.BufferedWriter(pieces, _PARSED_AT_ONCE) as file:
+            cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT csv)", file)
+        return pl.concat([schema.to_frame(), *(piece.result() for piece in pieces.parsed)])
+
+
+class _Pieces(io.RawIOBase):
+    """Has CSV parsed as it comes, in pieces of whole rows.
+
+    The driver writes row by row, and a buffer that has no room for a row hands on what it holds before it takes it.
+    """
+
+    def __init__(self, parse: Callable[[bytes], Future[pl.DataFrame]]) -> None:
+        self._parse = parse
+        self.parsed: list[Future[pl.DataFrame]] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, rows: Any, /) -> int:
+        self.parsed.append(self._parse(bytes(rows)))
+        return len(rows)
 
 
 def _require_encoded_login(url: str, purpose: str) -> None:

@@ -39,6 +39,20 @@ def test_rows_come_and_go_exactly_whatever_the_database_is_set_to(databases):
     assert run_sql(url, "SELECT length(name), figure::text FROM kept WHERE line = 1") == [(4, "0.3")]
 
 
+@pytest.mark.parametrize("piece", [1, 7, 64])
+def test_rows_parsed_piece_by_piece_are_cut_where_rows_end(databases, monkeypatch, piece):
+    monkeypatch.setattr("marketing_assets.postgres._PARSED_AT_ONCE", piece)
+    names = ['two\nlines,"quoted"\n', None, "", '"\n', "\n\n", "x" * 200, "検索\r\n広告", '""\n"']
+    rows = pl.DataFrame({"line": range(len(names)), "name": names})
+    url = databases.create("CREATE TABLE kept (line int, name text)")
+    with connect(url, "the CRM") as connection:
+        copy_in(connection, rows, "kept")
+        read = copy_out(connection, "SELECT * FROM kept ORDER BY line", rows.schema)
+        nothing = copy_out(connection, "SELECT * FROM kept WHERE line < 0", rows.schema)
+    assert_frame_equal(read, rows, check_exact=True)
+    assert_frame_equal(nothing, rows.clear())
+
+
 def test_an_error_in_the_block_rolls_everything_back(databases):
     url = databases.create("CREATE TABLE kept (id int)")
     with pytest.raises(ZeroDivisionError), connect(url, "the CRM") as connection, connection.cursor() as cursor:

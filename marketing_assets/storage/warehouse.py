@@ -57,7 +57,7 @@ class Warehouse:
                     restated = find_restatements(before, rows, datetime.now(UTC), self._run_id)
                     copy_in(connection, restated, f"{self.schema}.{MART_RESTATEMENT.name}")
                 cursor.execute(f"DELETE FROM {self.schema}.{table.name} WHERE date = ANY(%s)", (replaced,))
-            copy_in(connection, rows.select(table.names).sort(table.key), f"{self.schema}.{table.name}")
+            copy_in(connection, rows.select(table.names), f"{self.schema}.{table.name}")
 
     def read(self, table: Table, first: date, last: date) -> pl.DataFrame:
         """Read the rows of the days from `first` to `last`, sorted by the table's key."""
