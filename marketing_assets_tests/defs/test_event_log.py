@@ -1,4 +1,4 @@
-"""Dagster's storage as dagster.yaml has it: connections are kept, and a restart of the database is got over."""
+"""Dagster's storage as dagster.yaml has it: connections are kept, a restart is got over, no planned event is lost."""
 
 import os
 from collections.abc import Iterator
@@ -50,3 +50,36 @@ def test_a_restart_of_the_database_is_got_over(instance: dg.DagsterInstance, ser
     server.restart()
     report(instance, 2)
     assert instance.get_materialized_partitions(dg.AssetKey("facts")) == {"2024-01-01", "2024-01-02"}
+
+
+DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-06-01")
+"""More of them than the event log writes at once."""
+
+
+@dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
+def facts() -> None: ...
+
+
+@dg.asset(
+    partitions_def=DAYS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=[dg.AssetCheckSpec("complete", asset="sums", partitions_def=DAYS)],
+)
+def sums() -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    yield from ()
+
+
+def test_every_day_of_a_range_is_planned_once(instance: dg.DagsterInstance) -> None:
+    job = dg.Definitions(assets=[facts, sums]).resolve_implicit_global_asset_job_def()
+    days = list(DAYS.get_partition_keys())
+    tags = {"dagster/asset_partition_range_start": days[0], "dagster/asset_partition_range_end": days[-1]}
+    run = instance.create_run_for_job(job, tags=tags, asset_selection={facts.key, sums.key})
+    logged = instance.all_logs(run.run_id)
+    planned = [entry.get_dagster_event() for entry in logged if entry.is_dagster_event]
+    for key in (facts.key, sums.key):
+        assert sorted(event.partition for event in planned if event.asset_key == key) == days
+        (asset,) = instance.get_asset_records([key])
+        assert asset.asset_entry.last_run_id == run.run_id
+    (check,) = (event for event in planned if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED)
+    assert check.asset_check_planned_data.asset_key == sums.key
+    assert len(planned) == 2 * len(days) + 1
