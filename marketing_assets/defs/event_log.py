@@ -33,7 +33,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         storage = super().from_config_value(inst_data, config_value)
         storage._event_log_storage = _BatchedEventLog(
             storage.postgres_url,
-            storage.should_autocreate_tables,
+            should_autocreate_tables=False,  # they have just been looked for
             token_provider=storage._event_log_storage._token_provider,
         )
         parts: tuple[Any, ...] = (storage.run_storage, storage.event_log_storage, storage.schedule_storage)
@@ -61,13 +61,13 @@ class _BatchedEventLog(PostgresEventLogStorage):
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store events; the last one planned for an asset goes the usual way, which notes the run at the asset too."""
         planned = [entry for entry in events if entry.dagster_event_type == _PLANNED]
+        others = [entry for entry in events if entry.dagster_event_type != _PLANNED]
         last = {entry.get_dagster_event().asset_key: entry for entry in planned}
         many = [entry for entry in planned if entry is not last[entry.get_dagster_event().asset_key]]
         if many:
             with self.index_transaction() as connection:
                 connection.execute(self.prepare_insert_event_batch(many))
-        written = set(map(id, many))
-        super().store_event_batch([entry for entry in events if id(entry) not in written])
+        super().store_event_batch([*others, *last.values()])
 
     def has_table(self, table_name: str) -> bool:
         """Tell whether a table is there; one that has been found stays."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from sqlalchemy import event
 
 from marketing_assets_tests.support.dagster_homes import make_home
 from marketing_assets_tests.support.databases import Databases, run_sql, start_databases
@@ -69,17 +70,41 @@ def sums() -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     yield from ()
 
 
-def test_every_day_of_a_range_is_planned_once(instance: dg.DagsterInstance) -> None:
+@pytest.fixture
+def statements(instance: dg.DagsterInstance) -> list[str]:
+    """The statements that the event log has executed since the test began."""
+    executed: list[str] = []
+    engine = instance.event_log_storage._engine
+    event.listen(engine, "before_cursor_execute", lambda _c, _cursor, statement, *_rest: executed.append(statement))
+    return executed
+
+
+def test_every_day_of_a_range_is_planned_once_and_in_few_statements(
+    instance: dg.DagsterInstance, statements: list[str]
+) -> None:
     job = dg.Definitions(assets=[facts, sums]).resolve_implicit_global_asset_job_def()
     days = list(DAYS.get_partition_keys())
     tags = {"dagster/asset_partition_range_start": days[0], "dagster/asset_partition_range_end": days[-1]}
     run = instance.create_run_for_job(job, tags=tags, asset_selection={facts.key, sums.key})
+    inserts = [statement for statement in statements if statement.startswith("INSERT INTO event_logs")]
+    assert len(inserts) < 20  # one for each event were 305
     logged = instance.all_logs(run.run_id)
     planned = [entry.get_dagster_event() for entry in logged if entry.is_dagster_event]
     for key in (facts.key, sums.key):
-        assert sorted(event.partition for event in planned if event.asset_key == key) == days
+        assert sorted(one.partition for one in planned if one.asset_key == key) == days
         (asset,) = instance.get_asset_records([key])
         assert asset.asset_entry.last_run_id == run.run_id
-    (check,) = (event for event in planned if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED)
+    (check,) = (one for one in planned if one.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED)
     assert check.asset_check_planned_data.asset_key == sums.key
     assert len(planned) == 2 * len(days) + 1
+
+
+def test_a_table_is_looked_for_until_it_is_found(instance: dg.DagsterInstance, statements: list[str]) -> None:
+    storage = instance.event_log_storage
+    assert not storage.has_table("later")
+    run_sql(os.environ["DAGSTER_POSTGRES_URL"], "CREATE TABLE later ()")
+    assert storage.has_table("later")
+    looks = len(statements)
+    assert looks >= 2
+    assert storage.has_table("later")
+    assert len(statements) == looks
