@@ -1,7 +1,8 @@
 """The CRM as it stood at the end of each of many days: one query, added up by the database. Names are never read."""
 
 from collections.abc import Collection
-from datetime import date
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -13,10 +14,12 @@ from marketing_assets.tables import MONEY, RAW_CRM
 STATEMENT_TIMEOUT_SECONDS = 600
 
 # A session in the platform's time zone makes `::date` right for every column type: timestamptz is converted, timestamp
-# and date are taken as local. Sums are text, for they may be no number. Dates before year 1 (-infinity is one) have no
-# place in Python: such a customer was acquired long ago. All orders up to the first day are one sum; a customer who
-# ordered on later days has one version up to the first of them (`changes` without `valid_from`) and one from each on.
-# That first < last is said of constants: for a single day the planner leaves out `daily`'s scan of the orders.
+# and date are taken as local. Midnights are bare literals, which PostgreSQL reads once and as the column's own type (a
+# timestamp or date leaves the offset out): an index on order_date serves. Sums are text, for they may be no number.
+# Dates before year 1 (-infinity is one) have no place in Python: such a customer was acquired long ago. All orders up
+# to the first day are one sum; a customer who ordered on later days has one version up to the first of them (`changes`
+# without `valid_from`) and one from each on. That first < last is said of constants: for a single day the planner
+# leaves out `daily`'s scan of the orders.
 _VERSIONS = """
 WITH acquired AS (
     SELECT customer_id, acquisition_source, acquisition_channel,
@@ -26,15 +29,15 @@ WITH acquired AS (
 ),
 totals AS (
     SELECT customer_id, sum(revenue::numeric) AS lifetime_value, count(*) AS order_count,
-           max(order_date) FILTER (WHERE order_date >= DATE '0001-01-01')::date AS last_order_date
+           max(order_date) AS last_order
     FROM orders
-    WHERE order_date::date <= DATE '{first}'
+    WHERE order_date < '{after_first}'
     GROUP BY customer_id
 ),
 daily AS (
     SELECT customer_id, order_date::date AS day, sum(revenue::numeric) AS revenue, count(*) AS order_count
     FROM orders
-    WHERE DATE '{first}' < DATE '{last}' AND order_date::date > DATE '{first}' AND order_date::date <= DATE '{last}'
+    WHERE DATE '{first}' < DATE '{last}' AND order_date >= '{after_first}' AND order_date < '{after_last}'
     GROUP BY customer_id, order_date::date
 ),
 changes AS (
@@ -50,7 +53,7 @@ SELECT customer_id::text AS customer_id,
        acquisition_channel::text AS acquisition_channel,
        (coalesce(lifetime_value, 0) + coalesce(added_value, 0))::text AS lifetime_value,
        coalesce(order_count, 0) + coalesce(added_orders, 0) AS order_count,
-       coalesce(valid_from, last_order_date) AS last_order_date,
+       coalesce(valid_from, CASE WHEN last_order >= DATE '0001-01-01' THEN last_order::date END) AS last_order_date,
        coalesce(greatest(valid_from, acquisition_date), DATE '{first}') AS valid_from,
        coalesce(valid_until, DATE '{last}' + 1) AS valid_until
 FROM acquired LEFT JOIN totals USING (customer_id) LEFT JOIN changes USING (customer_id)
@@ -144,7 +147,15 @@ def _read_versions(url: str, first: date, last: date, time_zone: str) -> pl.Data
             cursor.execute("SET TRANSACTION READ ONLY")
             cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT_SECONDS}s'")
             cursor.execute(f"SET LOCAL TIME ZONE '{time_zone}'")
-        versions = copy_out(connection, _VERSIONS.format(first=first, last=last), _VERSION)
+        query = _VERSIONS.format(
+            first=first, after_first=_end(first, time_zone), last=last, after_last=_end(last, time_zone)
+        )
+        versions = copy_out(connection, query, _VERSION)
     return versions.with_columns(
         pl.col("lifetime_value").cast(MONEY, strict=False), customer_id=normalize_ids(versions["customer_id"])
     )
+
+
+def _end(day: date, time_zone: str) -> datetime:
+    """Return the midnight that ends a day: the first of two where the zone repeats it."""
+    return datetime.combine(day + timedelta(days=1), time(), ZoneInfo(time_zone))
