@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from marketing_assets.channels import UNATTRIBUTED
 from marketing_assets.reporting.advice_words import ADVICE_WORDS, RULES
-from marketing_assets.reporting.figures import write_amount, write_figure
+from marketing_assets.reporting.figures import round_half_up, write_amount, write_figure
 from marketing_assets.reporting.words import Language
 from marketing_assets.settings import AdviceSettings
 
@@ -152,7 +152,7 @@ def explain(advice: ChannelAdvice, rules: AdviceRules, language: Language) -> st
             days=advice.days_covered,
             min_days=rules.min_days,
             missing=advice.days_covered - advice.sales_days_covered,
-            share=f"{advice.spend_share:.1f}",
+            share=str(round_half_up(advice.spend_share, 1)),
             min_share=f"{rules.min_spend_share_percent:g}",
             customers=min(advice.new_customers, advice.cohort_customers),
             min_customers=rules.min_customers,
@@ -184,7 +184,7 @@ def explain_shift(shift: Shift, rules: AdviceRules, language: Language) -> str:
         percent=f"{rules.shift_percent:g}",
         amount=write_amount(shift.amount),
         customers=f"{shift.customers:+,}",
-        lifetime_value=f"{shift.lifetime_value:+,.0f}",
+        lifetime_value=f"{round_half_up(shift.lifetime_value, 0):+,}",
         source_cac=write_amount(shift.source_cac),
         target_cac=write_amount(shift.target_cac),
     )
@@ -203,7 +203,7 @@ def explain_caution(cohort_days: int, language: Language) -> str:
 
 def _judge(row: Row, recent: Row | None, before: Row | None, total: Decimal, rules: AdviceRules) -> ChannelAdvice:
     trend, change = _find_trend(recent, before, rules)
-    share = round(float(row["ad_cost"] / total) * 100, 1)
+    share = float(round_half_up(row["ad_cost"] / total * 100, 1))
     ratio, nroas = _rounded(row["ltv_cac_ratio"], 2), _rounded(row["nroas"], 1)
     shortage = _find_shortage(row, recent, share, rules)
     verdict: Verdict = "not_enough_data"
@@ -319,4 +319,4 @@ def _grade_nroas(advice: ChannelAdvice, rules: AdviceRules) -> str:
 
 
 def _rounded(value: float | None, decimals: int) -> float | None:
-    return None if value is None else round(value, decimals)
+    return None if value is None else float(round_half_up(value, decimals))

@@ -7,7 +7,7 @@ RULES = ("basis", "not_enough_data", "stop", "reduce", "increase", "keep", "tren
 
 ADVICE_WORDS: dict[Language, dict[str, str]] = {
     "ja": {
-        "reason": "{ratio}、{nroas}、{trend}。",
+        "reason": "90日間では、{ratio}、{nroas}、{trend}。",
         "ratio_healthy": "LTV/CAC {ratio} は健全（{healthy} 以上）",
         "ratio_fair": "LTV/CAC {ratio} は {break_even} 以上だが健全な水準（{healthy}）に届かず",
         "ratio_low": "LTV/CAC {ratio} は {break_even} 未満で獲得費用をまだ回収できず",
@@ -45,7 +45,7 @@ ADVICE_WORDS: dict[Language, dict[str, str]] = {
         "これまでの売上で、粗利ではありません。",
     },
     "en": {
-        "reason": "{ratio}, {nroas}, and {trend}.",
+        "reason": "Over 90 days, {ratio}, {nroas}, and {trend}.",
         "ratio_healthy": "LTV/CAC {ratio} is healthy ({healthy} or more)",
         "ratio_fair": "LTV/CAC {ratio} is {break_even} or more but below the healthy {healthy}",
         "ratio_low": "LTV/CAC {ratio} is under {break_even} (customers have not yet brought in what they cost)",

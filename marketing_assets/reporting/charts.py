@@ -27,6 +27,8 @@ _ROW_FILLED = 0.72
 _HISTORY_LEFT, _HISTORY_BOTTOM = 48.0, 234.0
 _GRID_LINES = 5
 _WEEKS_BETWEEN_DATES = 3
+_HALF_DATE = 14.0
+"""Half the width of a date, roughly."""
 _HISTORY_LINES = (("revenue", BLUE, "1 0"), ("ad_cost", ORANGE, "6 2"))
 """Figure, color and dashes."""
 _UNITS: dict[Language, list[tuple[int, str]]] = {
@@ -138,7 +140,11 @@ def history_chart(history: Sequence[HistoryDay], language: Language) -> Chart:
         legend=[_Series(words[name], color, dashes=dashes) for name, color, dashes in _HISTORY_LINES],
         lines=lines,
         grid=[(y_of(step * count), _write_scale(step * count, step, language)) for count in range(low, high + 1)],
-        dates=[(x_of(number), f"{history[number].day:%m/%d}") for number in mondays[::_WEEKS_BETWEEN_DATES]],
+        # A date below the right end would leave the picture if it stood in the middle.
+        dates=[
+            (x_of(number), f"{history[number].day:%m/%d}", "end" if x_of(number) > _RIGHT - _HALF_DATE else "middle")
+            for number in mondays[::_WEEKS_BETWEEN_DATES]
+        ],
         left=_HISTORY_LEFT,
         right=_RIGHT,
     )

@@ -1,6 +1,7 @@
 """How single figures are written: the same in every document."""
 
 from collections.abc import Mapping
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 NO_FIGURE = "—"
@@ -17,9 +18,14 @@ _NULL_WITHOUT = {
 }
 
 
-def write_amount(value: Any) -> str:
+def round_half_up(value: Decimal | float, decimals: int) -> Decimal:
+    """Round as people do, 0.5 to 1; a float by its shortest form, so that 2.675 is half of a cent."""
+    return Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+
+
+def write_amount(value: Decimal | float) -> str:
     """Write money as it is spoken of: without cents, unless it is small."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.2f}"
+    return f"{round_half_up(value, 2 if -1000 < value < 1000 else 0):,}"
 
 
 def write_figure(name: str, value: Any) -> str:
@@ -28,9 +34,9 @@ def write_figure(name: str, value: Any) -> str:
     if value is None:
         return NO_FIGURE
     if kind in _PERCENT_DECIMALS:
-        return f"{value:,.{_PERCENT_DECIMALS[kind]}f}%"
+        return f"{round_half_up(value, _PERCENT_DECIMALS[kind]):,}%"
     if kind == "ltv_cac_ratio":
-        return f"{value:,.2f}"
+        return f"{round_half_up(value, 2):,}"
     if kind in _MONEY or kind.endswith(("ad_cost", "revenue", "_ltv")):
         return write_amount(value)
     return f"{value:,}" if isinstance(value, int) else str(value)
@@ -52,7 +58,7 @@ def why_null(figure: str, row: Mapping[str, Any]) -> str:
     cost = row["ad_cost"] if "ad_cost" in row else row["total_ad_cost"]
     if name.endswith(("revenue", "orders")):
         return "sales_not_reported"
-    if name in {"roas", "nroas"}:
+    if name in {"roas", "nroas", "best_channel"}:
         return "sales_not_reported" if row["sales_days_covered"] < row["days_covered"] else "no_spend"
     if name == "cac":
         return "no_new_customers" if cost else "no_spend"

@@ -1,12 +1,12 @@
 """The report as a page: one file that needs nothing else, for a phone, a desk and a printer; and as a mail's body."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from marketing_assets.reporting.advice import ChannelAdvice, explain, explain_caution, explain_rules, explain_shift
 from marketing_assets.reporting.charts import cac_chart, history_chart, ltv_cac_chart, roas_chart
-from marketing_assets.reporting.figures import Notes, write_figure
+from marketing_assets.reporting.figures import Notes, round_half_up, write_figure
 from marketing_assets.reporting.pages import render_page
 from marketing_assets.reporting.report import DayReport
 from marketing_assets.reporting.restated import tell_restated
@@ -23,8 +23,8 @@ _HEADLINE = (
     ("ltv_cac_ratio", "ltv_cac_ratio", None),
 )
 """Word, figure of the summary, and the same figure over all channels."""
-_MAIL_COLUMNS = ("ad_cost", "period_revenue", "roas", "cac")
-"""What a phone shows of a channel without scrolling, beside its name."""
+_MAIL_COLUMNS = ("channel", "ad_cost", "period_revenue", "roas", "cac")
+"""What a phone shows of a channel without scrolling."""
 _SYMBOLS = {"increase": "▲", "keep": "●", "reduce": "▼", "stop": "■", "not_enough_data": "?"}
 """Verdicts are told apart without color too."""
 
@@ -40,7 +40,7 @@ def render_html(report: DayReport, language: Language) -> str:
     ]
     return render_page(
         "report.html",
-        **_content(report, language, notes),
+        **_content(report, language, notes, list(CHANNEL_COLUMNS)),
         charts=[chart.svg for chart in charts],
         rules=explain_rules(report.advice.rules, language),
         definitions=define_figures(report.cohort_days, language),
@@ -54,11 +54,10 @@ def render_mail_html(report: DayReport, language: Language) -> str:
     Mail programs show no SVG, and many no picture before somebody allows it.
     """
     notes = Notes()
-    content = _content(report, language, notes)
-    shown = [list(CHANNEL_COLUMNS).index(name) for name in _MAIL_COLUMNS]
+    content = _content(report, language, notes, _MAIL_COLUMNS)
     bars_title = WORDS[language]["roas_chart"].format(days=report.window_days)
     return render_page(
-        "report_mail.html", **content, bars_title=bars_title, bars=_mail_bars(report), shown=shown, notes=notes.reasons
+        "report_mail.html", **content, bars_title=bars_title, bars=_mail_bars(report), notes=notes.reasons
     )
 
 
@@ -68,11 +67,11 @@ def define_figures(cohort_days: int, language: Language) -> list[tuple[str, str]
     return [(words[name], meanings[name].format(cohort_days=cohort_days)) for name in DEFINED]
 
 
-def _content(report: DayReport, language: Language, notes: Notes) -> dict[str, Any]:
+def _content(report: DayReport, language: Language, notes: Notes, columns: Sequence[str]) -> dict[str, Any]:
     """Gather what page and mail both show; figures are written here, so that templates only place them."""
     words = WORDS[language]
     headline = [_headline(report, word, name, overall, words, notes) for word, name, overall in _HEADLINE]
-    rows = [[notes.write(name, row) for name in CHANNEL_COLUMNS] for row in report.channels_by_roas()]
+    rows = [[notes.write(name, row) for name in columns] for row in report.channels_by_roas()]
     shift = report.advice.shift
     return {
         "language": language,
@@ -82,7 +81,7 @@ def _content(report: DayReport, language: Language, notes: Notes) -> dict[str, A
         "period": tell_period(report, words),
         "restated": None if report.restated is None else tell_restated(report.restated, report.day, language),
         "headline": headline,
-        "columns": [words[word] for word in CHANNEL_COLUMNS.values()],
+        "columns": [words[CHANNEL_COLUMNS[name]] for name in columns],
         "rows": rows,
         "advice": [_advice(one, report, language) for one in report.advice.channels],
         "shift": None if shift is None else explain_shift(shift, report.advice.rules, language),
@@ -103,7 +102,7 @@ def _headline(
     return {
         "label": words[word],
         "value": notes.write(name, report.summary),
-        "change": "" if change is None else f"{change:+,.1f}%",
+        "change": "" if change is None else f"{round_half_up(change, 1):+,}%",
         "before": before,
         "overall": words["all_channels"].format(value=notes.write(overall, report.summary)) if overall else "",
     }
@@ -126,7 +125,7 @@ def _advice(advice: ChannelAdvice, report: DayReport, language: Language) -> dic
         "word": WORDS[language][advice.verdict],
         "reason": explain(advice, report.advice.rules, language),
         "ad_cost": write_figure("ad_cost", advice.ad_cost),
-        "share": f"{advice.spend_share:.1f}%",
+        "share": f"{round_half_up(advice.spend_share, 1)}%",
         "customers": f"{advice.new_customers:,}",
     }
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from marketing_assets.reporting.advice import Advice, explain, explain_shift
-from marketing_assets.reporting.figures import write_amount, write_figure
+from marketing_assets.reporting.figures import NO_FIGURE, round_half_up, write_amount, write_figure
 from marketing_assets.reporting.message_words import MESSAGE_WORDS
 from marketing_assets.reporting.outcomes import BlockedCheck, RunOutcome
 from marketing_assets.reporting.report import DayReport, HistoryDay
@@ -136,7 +136,7 @@ def tell_report(report: DayReport, uri_of: Callable[[str], str], language: Langu
             words["best_channel"],
             words["best"].format(channel=best, roas=write_figure("roas", summary["best_channel_roas"]))
             if best
-            else words["none"],
+            else NO_FIGURE,
         ),
         (words["quality"], report.quality_line),
     )
@@ -162,7 +162,7 @@ def rate_roas(percent: float) -> str:
 
     It is rated as it is shown, with one decimal.
     """
-    return next((word for least, word in _RATINGS if round(percent, 1) >= least), "poor")
+    return next((word for least, word in _RATINGS if round_half_up(percent, 1) >= least), "poor")
 
 
 def tell_outcome(outcome: RunOutcome, run_url: str, language: Language) -> list[Message]:

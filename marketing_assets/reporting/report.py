@@ -97,15 +97,21 @@ class DayReport:
             key=lambda row: (row["roas"] is None, -(row["roas"] or 0), -(row["period_revenue"] or 0), row["channel"]),
         )
 
+    def is_comparable(self, name: str) -> bool:
+        """Tell whether a summary figure may be held against that of the window before.
+
+        It may if both windows cover equally many days, and for what rests on revenue: with all sales reported.
+        """
+        if self.previous is None or self.previous["days_covered"] != self.summary["days_covered"]:
+            return False
+        return name not in _NEEDS_SALES or (self.sales_complete and _sales_complete(self.previous))
+
     def change(self, name: str) -> float | None:
         """Return by how many percent a summary figure differs from the window before.
 
-        None unless both windows cover equally many days (and for what rests on revenue: with all sales reported), and
-        both have the figure, above 0 before.
+        None unless the two may be compared, and both have the figure, above 0 before.
         """
-        if self.previous is None or self.previous["days_covered"] != self.summary["days_covered"]:
-            return None
-        if name in _NEEDS_SALES and not (self.sales_complete and _sales_complete(self.previous)):
+        if self.previous is None or not self.is_comparable(name):
             return None
         now, then = self.summary[name], self.previous[name]
         return (float(now) / float(then) - 1) * 100 if now is not None and then is not None and then > 0 else None

@@ -94,7 +94,12 @@ def _summary(summary: Mapping[str, Any], words: Mapping[str, str], notes: Notes)
                 "overall_ctr",
             )
         ),
-        (words["best_channel"], f"{best} (ROAS {summary['best_channel_roas']:,.1f}%)" if best else words["none"]),
+        (
+            words["best_channel"],
+            f"{best} (ROAS {write_figure('roas', summary['best_channel_roas'])})"
+            if best
+            else notes.write("best_channel", summary),
+        ),
     ]
     return _indent(tabulate(lines, tablefmt="plain", colalign=("left", "right"), disable_numparse=True))
 

@@ -99,14 +99,21 @@ class _Book:
         for row, (word, name) in enumerate(_SUMMARY, start=1):
             sheet.write_string(row, 0, words[word])
             self._write_figure(sheet, row, 1, name, report.summary)
-            if report.previous is not None:
+            if report.previous is not None and report.is_comparable(name):
                 self._write_figure(sheet, row, 2, name, report.previous)
+            else:
+                sheet.write_string(row, 2, NO_FIGURE)
+                sheet.write_comment(row, 2, words["no_change"].format(days=report.window_days))
         end = len(_SUMMARY) + 1
         sheet.write_string(end, 0, words["best_channel"])
-        sheet.write_string(end, 1, report.summary["best_channel"] or words["none"])
-        sheet.write_string(end + 1, 0, tell_period(report, words))
+        self._write_figure(sheet, end, 1, "best_channel", report.summary)
+        notes = [tell_period(report, words)]
+        if not report.sales_complete:
+            notes.append(words["sales_missing"])
         if report.restated is not None:
-            sheet.write_string(end + 2, 0, tell_restated(report.restated, report.day, self._language))
+            notes.append(tell_restated(report.restated, report.day, self._language))
+        for row, note in enumerate(notes, start=end + 1):
+            sheet.write_string(row, 0, note)
 
     def _write_channels(self) -> None:
         words, rows = self._words, self._report.channels_by_roas()

@@ -218,11 +218,11 @@ def test_a_verdict_is_told_with_its_figures_and_thresholds() -> None:
     report = small_report()
     google, facebook = report.advice.channels
     assert explain(google, RULES, "en") == (
-        "LTV/CAC 4.50 is healthy (3 or more), nROAS 500.0% is excellent (300% or more), and 28-day nROAS has not "
-        "changed much (+4%)."
+        "Over 90 days, LTV/CAC 4.50 is healthy (3 or more), nROAS 500.0% is excellent (300% or more), and 28-day nROAS "
+        "has not changed much (+4%)."
     )
     assert explain(facebook, RULES, "ja") == (
-        "LTV/CAC 0.40 は 0.5 未満で獲得費用を大きく下回り、新規ROAS 50.0% は採算ライン（100%）割れ、"
+        "90日間では、LTV/CAC 0.40 は 0.5 未満で獲得費用を大きく下回り、新規ROAS 50.0% は採算ライン（100%）割れ、"
         "28日間の新規ROASは前の28日間と大きく変わらない（-17%）。"
     )
     assert report.advice.shift is not None

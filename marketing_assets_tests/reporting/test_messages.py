@@ -101,7 +101,7 @@ def test_a_missing_roas_is_not_rated():
     figures = dict(told(summary=summary).figures)
 
     assert figures[WORDS["en"]["paid_roas"]] == "—"
-    assert figures[WORDS["en"]["best_channel"]] == "none"
+    assert figures[WORDS["en"]["best_channel"]] == "—"
 
 
 def test_a_message_comes_back_from_json_as_it_was():

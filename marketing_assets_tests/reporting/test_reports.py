@@ -26,6 +26,7 @@ from marketing_assets.reporting.charts import (
     roas_chart,
     shorten,
 )
+from marketing_assets.reporting.figures import write_amount, write_figure
 from marketing_assets.reporting.html import render_html, render_mail_html
 from marketing_assets.reporting.kpi_csv import render_kpi_csv
 from marketing_assets.reporting.report import DayReport, HistoryDay, Marts, build_day_report
@@ -125,8 +126,10 @@ def test_sales_that_are_not_reported_show_as_dashes_with_the_reason(language: La
         assert words["sales_missing"] in document
         assert "None" not in document
         assert "nan" not in text_of(document)
-    sheet = load_workbook(io.BytesIO(render_xlsx(report, language)))[words["channels_sheet"]]
+    book = load_workbook(io.BytesIO(render_xlsx(report, language)))
+    sheet = book[words["channels_sheet"]]
     assert (sheet["D2"].value, sheet["D2"].comment.text) == ("—", words["sales_not_reported"])
+    assert words["sales_missing"] in [row[0] for row in book[words["summary"]].iter_rows(values_only=True)]
 
 
 def text_of(document: str) -> str:
@@ -144,6 +147,31 @@ def test_figures_are_compared_only_with_a_window_that_is_as_complete() -> None:
     assert small_report(previous=unreported).change("total_revenue") is None
     assert small_report(previous=unreported).change("total_customers") == pytest.approx(0.0)
     assert small_report(previous=summary_row(total_revenue=Decimal(0))).change("total_revenue") is None
+
+
+def test_the_workbook_compares_only_what_the_page_compares() -> None:
+    def before(previous: dict[str, Any]) -> dict[str, Any]:
+        book = load_workbook(io.BytesIO(render_xlsx(small_report(previous=previous), "en")))
+        return {row[0].value: row[2] for row in book["Summary"].iter_rows(min_row=2) if row[2].value is not None}
+
+    shorter = before(summary_row(days_covered=20, sales_days_covered=20))
+    assert {cell.value for cell in shorter.values()} == {"—"}
+    assert {cell.comment.text for cell in shorter.values()} == {"cannot be compared with the 28 days before"}
+    unreported = before(summary_row(sales_days_covered=27))
+    assert (unreported["Revenue"].value, unreported["Orders"].value, unreported["ROAS"].value) == ("—", "—", "—")
+    assert unreported["New customers"].value == summary_row()["total_customers"]
+
+
+def test_halves_are_rounded_up() -> None:
+    assert [write_amount(Decimal(text)) for text in ("1000.5", "2260782.50", "999.995", "-1000.5", "0.125")] == [
+        "1,001",
+        "2,260,783",
+        "1,000.00",
+        "-1,001",
+        "0.13",
+    ]
+    assert write_figure("roas", 234.45) == "234.5%"  # 234.4499… in binary
+    assert write_figure("ltv_cac_ratio", 2.675) == "2.68"
 
 
 def test_a_report_of_nothing_is_still_a_report() -> None:
@@ -264,6 +292,18 @@ def test_lines_stand_at_their_amounts_and_unknown_days_leave_a_gap() -> None:
     assert float(alone.get("cy")) == pytest.approx(scale["0"] + (scale["1,000k"] - scale["0"]) / 4, abs=0.1)
     assert [text for text in texts_of(chart) if "/" in text] == ["01/01"]
     assert chart.alt == "Ad cost and revenue (7 days): Ad cost 0, Revenue 2,150,000"
+
+
+def test_every_date_stands_within_the_picture() -> None:
+    for newest in (date(2024, 3, 3) + timedelta(days=number) for number in range(21)):
+        drawn = ElementTree.fromstring(
+            history_chart([HistoryDay(newest - timedelta(days=age), Decimal(1)) for age in range(89, -1, -1)], "en").svg
+        )
+        width = float(drawn.get("viewBox").split()[2])
+        dates = [text for text in drawn.findall(f"{SVG}text") if "/" in (text.text or "")]
+        assert len(dates) >= 4
+        share = {"middle": 0.5, "end": 0.0}  # how much of a date lies right of its place; it is 30 wide
+        assert all(float(one.get("x")) + 30 * share[one.get("text-anchor")] <= width for one in dates)
 
 
 def test_an_axis_counts_in_the_units_of_the_language() -> None:
