@@ -12,7 +12,7 @@ import dagster as dg
 from marketing_assets.defs.facts import FACTS, SOLD
 from marketing_assets.defs.partitions import SETTINGS
 from marketing_assets.defs.sensors import group_days, is_busy, last_materialized, range_tags
-from marketing_assets.defs.tries import failed_tries, is_due_again, may_mend
+from marketing_assets.defs.tries import REMEMBERED, failed_tries, may_try_again
 from marketing_assets.errors import MarketingError
 from marketing_assets.settings import load_settings
 from marketing_assets.storage.places import Entry, open_place
@@ -22,7 +22,6 @@ SALES_FILE_TAG = "marketing_assets/sales_file"
 
 _RAW_SALES = dg.AssetKey("raw_sales")
 _NAME = re.compile(r"sales_(\d{4}-(?:0[1-9]|1[0-2]))\.csv")
-_REMEMBERED = timedelta(days=31)
 
 
 @dataclass(frozen=True)
@@ -81,10 +80,10 @@ def sales_files_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRe
     }
     context.update_cursor(json.dumps({month: asdict(file) for month, file in seen.items()}))
     settled = {month: file for month, file in seen.items() if before.get(month) == file}
-    requests = list(_plan(instance, settled))
+    requests, waiting = _plan(instance, settled)
     yield from requests
     if not requests:
-        yield dg.SkipReason(_tell(sorted(seen.keys() - settled.keys())))
+        yield dg.SkipReason(_tell(sorted(seen.keys() - settled.keys()), waiting))
 
 
 def list_months(entries: Iterable[Entry]) -> dict[str, MonthFile]:
@@ -113,24 +112,33 @@ def find_outdated_days(read: Mapping[date, int], seen: Mapping[str, Seen]) -> di
     return outdated
 
 
-def _plan(instance: dg.DagsterInstance, settled: Mapping[str, Seen]) -> Iterator[dg.RunRequest]:
-    """Plan runs over the days that were published and whose file has changed since; missing days are gaps' business."""
+def _plan(instance: dg.DagsterInstance, settled: Mapping[str, Seen]) -> tuple[list[dg.RunRequest], list[str]]:
+    """Plan runs over the days that were published and whose file has changed since; missing days are gaps' business.
+
+    Returns:
+        The runs to ask for now, and the months whose last run failed and that are not due again.
+    """
     raw, facts = last_materialized(instance, _RAW_SALES), last_materialized(instance, FACTS)
     read = {day: min(raw[day], facts[day]) for day in raw.keys() & facts.keys()}
     outdated = find_outdated_days(read, settled)
     if not outdated:
-        return
+        return [], []
+    requests, waiting = [], []
     now = datetime.now(ZoneInfo(SETTINGS.marketing_timezone))
-    tries = failed_tries(instance, now - _REMEMBERED)
+    tries = failed_tries(instance, now - REMEMBERED)
     for month, days in outdated.items():
         tag = f"sales_{month}.csv {settled[month].state}"
         failed = [one for one in tries if one.tags.get(SALES_FILE_TAG) == tag]
-        if failed and not (may_mend(instance, failed[-1]) and is_due_again([one.ended for one in failed], now)):
+        if not may_try_again(instance, failed, now):
+            waiting.append(month)
             continue
-        for first, last in group_days(days, SETTINGS.backfill_days_per_run):
-            yield dg.RunRequest(
+        requests += [
+            dg.RunRequest(
                 run_key=f"{tag} {first}…{last} {len(failed)}", tags=range_tags(first, last) | {SALES_FILE_TAG: tag}
             )
+            for first, last in group_days(days, SETTINGS.backfill_days_per_run)
+        ]
+    return requests, waiting
 
 
 def _last_read(instance: dg.DagsterInstance, before: datetime | None) -> int:
@@ -148,9 +156,16 @@ def _next_month(month: str) -> str:
     return f"{first + timedelta(days=31):%Y-%m}"
 
 
-def _tell(unsettled: list[str]) -> str:
-    if not unsettled:
-        return "Every day was read from its file as it is."
-    return (
-        f"The files of {', '.join(unsettled)} are new or have just changed: they are read once they stay as they are."
-    )
+def _tell(unsettled: list[str], waiting: list[str]) -> str:
+    told = []
+    if unsettled:
+        told.append(
+            f"The files of {', '.join(unsettled)} are new or have just changed: "
+            "they are read once they stay as they are."
+        )
+    if waiting:
+        told.append(
+            f"The files of {', '.join(waiting)} have changed, but the run that read them failed. It is tried again "
+            "where time may mend it; else mend what it says, then materialize raw_sales* for these days."
+        )
+    return " ".join(told) or "Every day was read from its file as it is."

@@ -1,7 +1,8 @@
 """What the platform watches: windows that a later change of an older day has made stale."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterRunStatus, RunsFilter
@@ -14,9 +15,12 @@ from dagster._core.storage.tags import (
 from marketing_assets.defs.facts import FACTS, FactsHistory
 from marketing_assets.defs.outcomes import QUIET_TAG
 from marketing_assets.defs.partitions import SETTINGS
+from marketing_assets.defs.tries import REMEMBERED, failed_tries, may_try_again
 from marketing_assets.transforms.kpis import WINDOWS
 
 LOOKBACK_SCHEDULE = "lookback_schedule"
+STALE_TAG = "marketing_assets/stale_windows"
+"""On runs that recompute windows: which days, and after which change."""
 
 _WINDOWED = [dg.AssetKey("channel_kpis"), dg.AssetKey("daily_summary"), dg.AssetKey("report")]
 _UNFINISHED = [
@@ -38,8 +42,8 @@ _UNFINISHED = [
 def stale_windows_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Ask for runs over the stale days, once nothing else is running.
 
-    Facts that were materialized again and are what they were make nothing stale. A run that fails is not asked for
-    again until an older day changes anew: its failure tells what to do.
+    Facts that were materialized again and are what they were make nothing stale. A run that failed or was canceled is
+    tried again as `tries` says; one that somebody must mend is not, until an older day changes anew.
     """
     instance = context.instance
     if is_busy(instance):
@@ -53,16 +57,28 @@ def stale_windows_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.Run
     computed = _oldest([last_materialized(instance, key) for key in _WINDOWED])
     history = FactsHistory(instance)
     stale = find_stale_days(changed, computed, max(WINDOWS), history.differs)
-    context.update_cursor(judged)
     if not stale:
+        context.update_cursor(judged)
         yield dg.SkipReason("Every window holds what its days say.")
         return
     quiet = {QUIET_TAG: "true"} if all(_looked_back(instance, run_id) for run_id in history.changed_by) else {}
+    now = datetime.now(ZoneInfo(SETTINGS.marketing_timezone))
+    tries = failed_tries(instance, now - REMEMBERED)
+    is_waiting = True
     for first, last in group_days(stale, SETTINGS.backfill_days_per_run):
-        yield dg.RunRequest(
-            run_key=f"{first}…{last} after {_last_change(changed, first, last)}",
-            asset_selection=_WINDOWED,
-            tags=range_tags(first, last) | quiet,
+        about = f"{first}…{last} after {_last_change(changed, first, last)}"
+        failed = [one for one in tries if one.tags.get(STALE_TAG) == about]
+        if may_try_again(instance, failed, now):
+            is_waiting = False
+            yield dg.RunRequest(
+                run_key=f"{about} {len(failed)}",
+                asset_selection=_WINDOWED,
+                tags=range_tags(first, last) | {STALE_TAG: about} | quiet,
+            )
+    if is_waiting:
+        yield dg.SkipReason(
+            f"{len(stale)} days hold figures of before an older day changed: their run failed. It is tried again where "
+            "time may mend it; else mend what it says, then materialize channel_kpis* for these days."
         )
 
 
@@ -135,6 +151,10 @@ def is_busy(instance: dg.DagsterInstance) -> bool:
 
 
 def last_materialized(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[date, int]:
-    """Return where in the event log each day of an asset was last materialized."""
+    """Return where in the event log each day of an asset was last materialized.
+
+    Days before MARKETING_START_DATE, which may have moved, are left out: no run can be asked for them.
+    """
     ids = instance.get_latest_storage_id_by_partition(key, DagsterEventType.ASSET_MATERIALIZATION)
-    return {date.fromisoformat(partition): number for partition, number in ids.items()}
+    days = {date.fromisoformat(partition): number for partition, number in ids.items()}
+    return {day: number for day, number in days.items() if day >= SETTINGS.marketing_start_date}

@@ -12,6 +12,9 @@ from marketing_assets.defs.outcomes import days_of_run, read_outcome
 MORNING = time(8, 0)
 """From when a day is tried by itself, in the platform's time zone: an hour after the daily run."""
 
+REMEMBERED = timedelta(days=31)
+"""How far back tries are looked for: longer than anything is tried again."""
+
 _PAUSE = timedelta(hours=1)
 _LONGEST = timedelta(days=14)
 _LEFT_OPEN = [DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
@@ -45,6 +48,11 @@ def failed_tries(instance: dg.DagsterInstance, after: datetime) -> list[Try]:
 def may_mend(instance: dg.DagsterInstance, failed: Try) -> bool:
     """Tell whether another try may succeed without anybody doing anything; after a canceled one, too."""
     return read_outcome(instance, failed.run_id).may_mend
+
+
+def may_try_again(instance: dg.DagsterInstance, failed: Sequence[Try], now: datetime) -> bool:
+    """Tell whether it is time to ask for a run, after the tries of it that failed (oldest first; none is fine)."""
+    return not failed or (may_mend(instance, failed[-1]) and is_due_again([one.ended for one in failed], now))
 
 
 def is_due_again(tried: Sequence[datetime], now: datetime) -> bool:

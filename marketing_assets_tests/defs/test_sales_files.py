@@ -41,6 +41,7 @@ class Ticks:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self.cursor: str | None = None
+        self.told: str | None = None
         self._launched: set[str] = set()
 
     def tick(self) -> list[tuple[date, date]]:
@@ -48,8 +49,9 @@ class Ticks:
         context = dg.build_sensor_context(
             self._stack.instance, cursor=self.cursor, repository_def=defs.get_repository_def()
         )
-        requests = sales_files_sensor.evaluate_tick(context).run_requests or ()
-        self.cursor = context.cursor
+        data = sales_files_sensor.evaluate_tick(context)
+        self.cursor, self.told = context.cursor, data.skip_message
+        requests = data.run_requests or ()
         new = [request for request in requests if request.run_key not in self._launched]
         self._launched |= {request.run_key for request in new}
         return [self._launch(request) for request in new]
@@ -158,6 +160,7 @@ def test_a_broken_file_is_tried_once_and_the_mended_one_again(stack: Stack) -> N
     ticks.tick()
     stack.sales.write("sales_2024-03.csv", b"order_id,customer_id\nO-1,a\n")
     assert [ticks.tick() for _ in range(4)] == [[], [(THIRTIETH, THIRTIETH)], [], []]
+    assert "2024-03 have changed, but the run that read them failed" in (ticks.told or "")
     assert revenue(stack)[THIRTIETH] == (Decimal("10.00"), True)
     stack.write_sales(MARCH, march(("O-1", THIRTIETH, "11")))
     assert [ticks.tick() for _ in range(3)] == [[], [(THIRTIETH, THIRTIETH)], []]

@@ -9,6 +9,7 @@ import pytest
 from marketing_assets.definitions import defs
 from marketing_assets.defs.facts import FACTS_VERSION_KEY, FactsHistory
 from marketing_assets.defs.outcomes import QUIET_TAG
+from marketing_assets.defs.partitions import SETTINGS
 from marketing_assets.defs.sensors import find_stale_days, group_days, last_materialized, stale_windows_sensor
 from marketing_assets.storage.reports import report_key
 from marketing_assets_tests.support.ads_server import campaign
@@ -95,6 +96,64 @@ def test_filling_a_gap_recomputes_the_later_windows_that_hold_it(stack: Stack) -
     assert stack.materialize(TUESDAY, WEDNESDAY, select="channel_kpis*").success
     assert week() == [(MONDAY, 100), (TUESDAY, 200), (WEDNESDAY, 300)]
     assert tick(stack) == []
+
+
+def test_a_canceled_run_is_asked_for_again(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stack.materialize(TUESDAY, WEDNESDAY).success
+    assert stack.materialize(MONDAY).success
+    [request] = tick(stack)
+    job = defs.resolve_implicit_global_asset_job_def()
+    run = stack.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=request.tags)
+    assert tick(stack) == []
+    stack.instance.report_run_canceled(run)
+    assert tick(stack) == []  # not at once
+    monkeypatch.setattr("marketing_assets.defs.tries._PAUSE", timedelta(0))
+    [again] = tick(stack)
+    assert again.tags == request.tags
+    assert again.run_key != request.run_key  # else Dagster would pass it over
+
+
+def test_the_other_ranges_do_not_wait_for_a_canceled_one(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    one_by_one = SETTINGS.model_copy(update={"backfill_days_per_run": 1})
+    monkeypatch.setattr("marketing_assets.defs.sensors.SETTINGS", one_by_one)
+    assert stack.materialize(TUESDAY, WEDNESDAY).success
+    assert stack.materialize(MONDAY).success
+    tuesday, wednesday = tick(stack)
+    job = defs.resolve_implicit_global_asset_job_def()
+    run = stack.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tuesday.tags)
+    stack.instance.report_run_canceled(run)
+    assert [request.run_key for request in tick(stack)] == [wednesday.run_key]
+
+
+def test_a_run_that_somebody_must_mend_is_asked_for_once_and_told(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert stack.materialize(TUESDAY, WEDNESDAY).success
+    assert stack.materialize(MONDAY).success
+    [request] = tick(stack)
+    monkeypatch.setattr("marketing_assets.defs.tries._PAUSE", timedelta(0))
+    with monkeypatch.context() as broken:
+        broken.setenv("REPORT_LANGUAGE", "xx")
+        assert not stack.materialize(TUESDAY, WEDNESDAY, select="channel_kpis*", tags=request.tags).success
+    context = dg.build_sensor_context(stack.instance, repository_def=defs.get_repository_def())
+    told = stale_windows_sensor.evaluate_tick(context)
+    assert not told.run_requests
+    assert (told.skip_message or "").startswith("2 days hold figures of before an older day changed")
+    assert stack.materialize(TUESDAY, WEDNESDAY, select="channel_kpis*").success
+    assert tick(stack) == []
+
+
+def test_days_before_a_later_start_are_asked_for_no_more(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stack.materialize(MONDAY).success
+    assert stack.materialize(WEDNESDAY).success
+    assert stack.materialize(TUESDAY).success
+    later = SETTINGS.model_copy(update={"marketing_start_date": TUESDAY})
+    monkeypatch.setattr("marketing_assets.defs.sensors.SETTINGS", later)
+    assert last_materialized(stack.instance, dg.AssetKey("report")).keys() == {TUESDAY, WEDNESDAY}
+    stack.ads.campaigns[MONDAY] = [campaign("CMP-1", MONDAY, cost=1)]
+    assert stack.materialize(MONDAY, MONDAY, select=RESTATED).success
+    [request] = tick(stack)
+    assert request.partition_key_range == dg.PartitionKeyRange(str(WEDNESDAY), str(WEDNESDAY))
 
 
 RESTATED = "+key:channel_merged or key:customer_detail"

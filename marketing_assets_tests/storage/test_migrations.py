@@ -89,6 +89,14 @@ def test_a_schema_is_current_once_it_is_migrated(databases):
     assert run_sql(url, "SELECT version_num FROM marketing.alembic_version") == [(HEAD,)]
 
 
+def test_a_schema_of_a_newer_version_is_refused(databases):
+    url = databases.create()
+    migrate(url, "marketing")
+    run_sql(url, "UPDATE marketing.alembic_version SET version_num = '0003'")
+    with pytest.raises(PermanentError, match="found 0003: a newer version of the platform wrote it"):
+        is_current(url, "marketing")
+
+
 def test_migrating_again_changes_no_row(databases):
     url = databases.create()
     migrate(url, "marketing")

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from marketing_assets.errors import PermanentError
 from marketing_assets.postgres import LOCK_TIMEOUT, connect, read_frame, translate
 from marketing_assets.tables import CHANNEL_KPI, CHANNEL_MERGED, DAILY_SUMMARY, MART_RESTATEMENT
 
@@ -16,12 +17,23 @@ _PURPOSE = "the warehouse (WAREHOUSE_DATABASE_URL)"
 
 
 def is_current(url: str, schema: str) -> bool:
-    """Tell whether a schema is at the newest revision, without changing anything."""
+    """Tell whether a schema is at the newest revision, without changing anything.
+
+    Raises:
+        PermanentError: it is at a revision that a newer version of the platform has made.
+    """
     with connect(url, _PURPOSE) as connection:
         known = read_frame(connection, f"SELECT to_regclass('{schema}.alembic_version')::text AS name")
         if known["name"].item() is None:
             return False
-        return HEAD in read_frame(connection, f"SELECT version_num FROM {schema}.alembic_version")["version_num"]
+        found = read_frame(connection, f"SELECT version_num FROM {schema}.alembic_version")["version_num"].to_list()
+    newer = [revision for revision in found if revision > HEAD]
+    if newer:
+        raise PermanentError(
+            f"Expected the schema {schema} of {_PURPOSE} at revision {HEAD} or an older one, found {newer[0]}: a newer "
+            "version of the platform wrote it. Install that version, or restore the backup from before the upgrade."
+        )
+    return HEAD in found
 
 
 def migrate(url: str, schema: str) -> None:
