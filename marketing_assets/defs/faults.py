@@ -10,6 +10,7 @@ from typing import Any, ParamSpec
 
 import dagster as dg
 import polars as pl
+import sqlalchemy
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._utils import interrupts
 
@@ -29,6 +30,13 @@ SOURCE_NOT_READY_KEY = "source_not_ready"
 
 INTERRUPTED_KEY = "interrupted"
 """Metadata of a step that did nothing wrong: its process was told to end."""
+
+_DAGSTERS_DATABASE = (
+    sqlalchemy.exc.OperationalError,
+    sqlalchemy.exc.InterfaceError,
+    sqlalchemy.exc.DisconnectionError,
+)
+"""What a database that is away looks like through SQLAlchemy; the platform's own ones are not reached by it."""
 
 _Parameters = ParamSpec("_Parameters")
 
@@ -56,6 +64,11 @@ def step_faults() -> Iterator[None]:
         if _is_lake_away(error):
             raise TransientError(
                 f"The lake (LAKE_URI) did not answer: {described} Check that it can be reached, then run again."
+            ) from error
+        if isinstance(error, _DAGSTERS_DATABASE):
+            raise TransientError(
+                f"Dagster's own database (DAGSTER_POSTGRES_URL) did not answer: {described} "
+                "Check that it is up and can be reached, then run again."
             ) from error
         raise dg.Failure(described, allow_retries=False) from error
 

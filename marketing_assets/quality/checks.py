@@ -197,7 +197,7 @@ def judge_reconciliation(merged: pl.DataFrame, sources: Mapping[str, Any]) -> Ch
 
     Args:
         merged: The day's CHANNEL_MERGED rows.
-        sources: The day's row of `transforms.channels.total_sources`.
+        sources: The day's row of `transforms.totals.total_sources`.
     """
     rounding = {
         figure: Decimal("0.005") * merged.height if sources[f"{figure}_fractions"] else Decimal(0)

@@ -365,6 +365,7 @@ class S3Place(Place):
     @contextmanager
     def _translated(self, verb: str, key: str = "") -> Iterator[None]:
         """Turn S3's faults into this platform's: absent, permanent or transient."""
+        from boto3.exceptions import RetriesExceededError
         from botocore import exceptions as boto
 
         target = self.uri(key)
@@ -391,6 +392,7 @@ class S3Place(Place):
             boto.IncompleteReadError,
             boto.CredentialRetrievalError,
             boto.MetadataRetrievalError,
+            RetriesExceededError,  # a download that is cut off again and again: no relative of the others
         ) as error:
             raise TransientError(
                 f"S3 did not answer when asked to {verb} {target}: {type(error).__name__}. "

@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import requests
+import sqlalchemy
 
 from marketing_assets.defs.faults import RETRY_POLICY, guarded, step_faults, time_limit
 from marketing_assets.errors import PermanentError, SettingsError, SourceNotReadyError, TransientError
@@ -277,6 +278,11 @@ class TestStepFaults:
     def test_a_lake_that_polars_finds_away_is_a_transient_fault(self, error):
         with pytest.raises(TransientError, match="The lake"), step_faults():
             raise error
+
+    def test_a_database_of_dagsters_that_is_away_is_a_transient_fault(self):
+        engine = sqlalchemy.create_engine("postgresql+psycopg2://dagster@127.0.0.1:1/dagster")  # nobody listens there
+        with pytest.raises(TransientError, match=r"DAGSTER_POSTGRES_URL.*refused"), step_faults():
+            engine.connect()
 
     @pytest.mark.parametrize("error", [PermissionError("object-store error: 403"), OSError("no room")])
     def test_other_faults_of_files_are_not_retried(self, error):

@@ -1,6 +1,8 @@
 import os
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -233,6 +235,42 @@ def test_a_refused_key_is_a_permanent_fault_and_its_secret_is_not_told(s3):
             assert "made-up-secret" not in str(raised.value)
     finally:
         s3.check_keys("inf")
+
+
+class _CutOff(BaseHTTPRequestHandler):
+    """An S3 that has the object, and hangs up before all of it is sent."""
+
+    def do_HEAD(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "100000")
+        self.send_header("ETag", '"x"')
+        self.end_headers()
+
+    def do_GET(self):
+        if "list-type" in self.path:
+            found = b"<ListBucketResult><Contents><Key>sales.csv</Key></Contents></ListBucketResult>"
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(found)
+        else:
+            self.do_HEAD()
+            self.wfile.write(b"order_id,")
+
+    def log_message(self, *_arguments):
+        pass
+
+
+def test_a_download_that_is_cut_off_again_and_again_is_a_transient_fault(s3, monkeypatch):
+    with ThreadingHTTPServer(("127.0.0.1", 0), _CutOff) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        place = open_place("s3://bucket")
+        with (
+            pytest.raises(TransientError, match=r"s3://bucket/sales.csv: RetriesExceededError"),
+            place.local_copy("sales.csv"),
+        ):
+            pass
+        server.shutdown()
 
 
 def test_no_credentials_are_a_permanent_fault(s3, monkeypatch):
